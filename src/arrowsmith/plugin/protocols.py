@@ -1,0 +1,356 @@
+"""The shapes of readers, sinks and transforms, and of what the host hands them.
+
+Plugins need no other module of the core at run time. pyarrow appears in annotations only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Protocol, Self, runtime_checkable
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from arrowsmith.plugin.specs import TransformKind
+
+OnError = Literal["raise", "skip", "quarantine"]
+
+
+# --- what the host gives -------------------------------------------------------------------------
+
+
+class Source(Protocol):
+    """One file to read, local or remote, its compression already peeled.
+
+    Attributes:
+        path: as the user knows it, for messages.
+        name: the last part of the path without a compression suffix.
+        size: bytes after decompression; None where only reading tells.
+        seekable: ``read_at`` and ``read_into`` work (the file is not compressed, not a pipe).
+        compression: ``"gzip"``, ``"zstd"`` ... or None.
+    """
+
+    path: str
+    name: str
+    size: int | None
+    seekable: bool
+    compression: str | None
+
+    def head(self, size: int) -> bytes:
+        """The first bytes, decompressed; fewer at the end of the file."""
+        ...
+
+    def read_at(self, offset: int, size: int) -> bytes:
+        """Up to ``size`` bytes from ``offset``; fewer only at the end of the file."""
+        ...
+
+    def read_into(self, offset: int, buffer: bytearray | memoryview) -> int:
+        """Fill ``buffer`` from ``offset``; the number of bytes read, short only at the end."""
+        ...
+
+    def open(self) -> BinaryIO:
+        """A new stream over the decompressed bytes, from the first."""
+        ...
+
+    def map(self) -> pa.Buffer:
+        """The whole file as a read-only mapping, for seekable local files only."""
+        ...
+
+    def check_unchanged(self) -> None:
+        """Raise ``SourceChanged`` if size or modification time differ from when it was opened."""
+        ...
+
+
+class Target(Protocol):
+    """One file to write. The host publishes it after ``Sink.commit()``, or discards it.
+
+    Attributes:
+        path: the path that the file will have.
+        name: its last part.
+    """
+
+    path: str
+    name: str
+
+    def open(self) -> BinaryIO:
+        """The writable stream, compressed as the target's suffix asks; call it once."""
+        ...
+
+
+class RunContext(Protocol):
+    """What a run lends to readers, transforms and sinks.
+
+    Attributes:
+        memory_limit: the run's budget in bytes; no single allocation may come near it.
+        threads: how many workers there are.
+        on_error: what to do with a record that cannot be read.
+    """
+
+    memory_limit: int
+    threads: int
+    on_error: OnError
+
+    def check_cancelled(self) -> None:
+        """Raise ``Cancelled`` when the run is over; call it now and then in long loops."""
+        ...
+
+    def reject(self, reject: Reject) -> None:
+        """Hand over a bad record under ``"skip"`` or ``"quarantine"``; thread-safe.
+
+        Raises ``TooManyErrors`` above the limit. Under ``"raise"`` it raises ``DataError``.
+        """
+        ...
+
+    def scratch(self) -> AbstractContextManager[BinaryIO]:
+        """A new temporary file on disk that has no name and is gone when it is closed."""
+        ...
+
+    def warn(self, message: str) -> None:
+        """Tell the user once about something that is not an error."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """One record that could not be read, and where it stands.
+
+    Attributes:
+        source: the file's path.
+        record: number of the record in the file, from 0, headers not counted.
+        line: number of its first line, from 1; None where the format has no lines.
+        offset: byte offset of its start, after decompression.
+        column: the column that failed, None if the record as a whole did.
+        reason: what is wrong.
+        raw: the record's bytes without the line end.
+    """
+
+    source: str
+    record: int | None
+    line: int | None
+    offset: int | None
+    column: str | None
+    reason: str
+    raw: bytes
+
+
+# --- reading -------------------------------------------------------------------------------------
+
+
+@runtime_checkable
+class Split(Protocol):
+    """A piece of a source: picklable, readable apart from all others.
+
+    Attributes:
+        nbytes: about how many bytes of the source it covers.
+    """
+
+    @property
+    def nbytes(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnStats:
+    """What is known of one column of a row group before it is read.
+
+    Attributes:
+        min, max: bounds as pyarrow scalars of the column's type, or None where unknown.
+        null_count: or None where unknown.
+        rows: the number of rows.
+    """
+
+    min: pa.Scalar | None
+    max: pa.Scalar | None
+    null_count: int | None
+    rows: int
+
+
+class Predicate(Protocol):
+    """A condition on rows. Readers use it to skip; the runner applies it to what is left.
+
+    Attributes:
+        columns: the columns that it looks at.
+    """
+
+    @property
+    def columns(self) -> frozenset[str]: ...
+
+    def mask(self, batch: pa.RecordBatch) -> pa.BooleanArray:
+        """One boolean a row; null counts as false."""
+        ...
+
+    def may_match(self, stats: Mapping[str, ColumnStats]) -> bool:
+        """False only when no row of a group with these statistics can match."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ScanRequest:
+    """What to read.
+
+    Attributes:
+        columns: names in the order wanted, None for all. A reader without projection gives all.
+        predicate: rows that cannot match may be left out.
+        split: the piece to read, None for the whole source.
+        batch_rows: a batch has at most so many rows.
+        batch_bytes: and at most about so many bytes (one row may be larger).
+        limit: rows needed at most; a reader may stop there.
+    """
+
+    columns: tuple[str, ...] | None = None
+    predicate: Predicate | None = None
+    split: Split | None = None
+    batch_rows: int = 65_536
+    batch_bytes: int = 8 << 20
+    limit: int | None = None
+
+
+class ScanTask(Protocol):
+    """A unit of reading for one worker of this process.
+
+    Attributes:
+        cost: about how many bytes of memory ``read()`` holds at its peak.
+    """
+
+    @property
+    def cost(self) -> int: ...
+
+    def read(self) -> Iterator[pa.RecordBatch]:
+        """The batches, in order. Called once, on any thread."""
+        ...
+
+
+class Reader(Protocol):
+    """An opened source. The schema is known before the first batch, and all batches have it."""
+
+    @property
+    def schema(self) -> pa.Schema: ...
+
+    def scan(self, request: ScanRequest) -> Iterator[pa.RecordBatch]:
+        """The batches of the source or of one split, in order."""
+        ...
+
+    def splits(self, target: int) -> Iterable[Split]:
+        """Pieces of about ``target`` bytes each, in order; a reader that cannot split gives none."""
+        ...
+
+    def count(self) -> int | None:
+        """The number of rows where metadata tells it, else None."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+
+@runtime_checkable
+class TaskReader(Protocol):
+    """A reader that divides its own work among the workers of one process.
+
+    ``tasks()`` is iterated by one thread, in order, as memory allows; ``read()`` of each task runs
+    on any worker. A reader without it is read split by split, or else by one thread.
+    """
+
+    def tasks(self, request: ScanRequest) -> Iterator[ScanTask]: ...
+
+
+@runtime_checkable
+class WideningReader(Protocol):
+    """A reader that infers types from a sample and may raise ``SchemaConflict`` later.
+
+    ``widened()`` scans the whole source once and returns a reader of it whose schema fits all of
+    it. The runner calls it at most once, when the output can be begun again.
+    """
+
+    def widened(self) -> Reader: ...
+
+
+# --- writing -------------------------------------------------------------------------------------
+
+
+class Sink(Protocol):
+    """Writes batches of one schema. ``commit()`` completes the file; without it nothing is kept."""
+
+    def write(self, batch: pa.RecordBatch) -> None: ...
+
+    def commit(self) -> None: ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """The sizes in which a sink wants its rows: the runner cuts the stream exactly so.
+
+    A chunk ends at ``rows`` rows, or before the row that would take it over ``nbytes`` of Arrow
+    data, whichever comes first, and has at least one row. Both are properties of the data and the
+    options, so that the output is the same whatever the batches were.
+    """
+
+    rows: int
+    nbytes: int
+
+
+@runtime_checkable
+class EncodingSink(Protocol):
+    """A sink whose expensive half runs on the workers.
+
+    The runner cuts the stream into chunks, calls ``prepare()`` with the first before anything
+    else, ``encode()`` with each on any worker, and ``append()`` with the results in order.
+    """
+
+    @property
+    def chunk(self) -> Chunk: ...
+
+    def prepare(self, first: pa.RecordBatch) -> None: ...
+
+    def encode(self, chunk: pa.RecordBatch) -> Any:
+        """Pure and thread-safe; the result has ``nbytes`` or a length."""
+        ...
+
+    def append(self, encoded: Any) -> None: ...
+
+    def commit(self) -> None: ...
+
+
+# --- transforming --------------------------------------------------------------------------------
+
+
+class Transform(Protocol):
+    """A step that is not yet bound to a schema."""
+
+    def bind(self, schema: pa.Schema) -> BoundTransform:
+        """Check the schema before any data flows; ``SchemaMismatch`` if it does not fit."""
+        ...
+
+
+class BoundTransform(Protocol):
+    """A step bound to a schema: maps each batch to a batch of ``schema``.
+
+    Attributes:
+        schema: the output schema.
+        kind: ``"stateless"`` runs on all workers at once, ``"ordered"`` sees batches one by one
+            in order.
+    """
+
+    @property
+    def schema(self) -> pa.Schema: ...
+
+    @property
+    def kind(self) -> TransformKind: ...
+
+    def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch: ...

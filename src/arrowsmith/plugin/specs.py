@@ -1,0 +1,156 @@
+"""What a plugin says about itself: specs of readers, transforms and sinks, and their capabilities.
+
+A spec names its implementation as ``"module:attribute"``, imported when it is first used, so that a
+plugin costs nothing until then. Standard library only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Literal
+
+Residency = Literal["mapped", "ranges", "stream"]
+TransformKind = Literal["stateless", "ordered", "fitted"]
+
+
+class Match(IntEnum):
+    """How well a reader recognises a source. ``VETO`` is final; the highest of the rest wins."""
+
+    VETO = -1
+    NO = 0
+    HINT = 1
+    LIKELY = 2
+    CERTAIN = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Magic:
+    """Bytes that stand at a fixed offset; a negative offset counts from the file's end.
+
+    Example:
+        >>> Magic(0, b"PAR1").matches(b"PAR1...", b"")
+        True
+    """
+
+    offset: int
+    pattern: bytes
+
+    def matches(self, head: bytes, tail: bytes) -> bool:
+        if self.offset >= 0:
+            return head[self.offset : self.offset + len(self.pattern)] == self.pattern
+        start = len(tail) + self.offset
+        return start >= 0 and tail[start : start + len(self.pattern)] == self.pattern
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What a probe may look at: the name and the first and last bytes, compression already peeled.
+
+    Attributes:
+        name: the file's name without directories and without a compression suffix.
+        head: the first bytes (up to 64 KiB).
+        tail: the last bytes (up to 4 KiB); empty where the source cannot seek.
+        size: the size in bytes, None where it is not known before the end.
+    """
+
+    name: str
+    head: bytes
+    tail: bytes = b""
+    size: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NoOptions:
+    """The options of a format that has none."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderCapabilities:
+    """What a reader can do better than the runner would do for it.
+
+    Attributes:
+        projection: reads only the columns asked for; elsewhere the runner drops the others.
+        predicate: may leave out rows that cannot match; the runner filters what is left.
+        split: ``splits()`` gives pieces that can be read apart, also in other processes.
+        random_access: any row range is read without the rows before it.
+        count: ``count()`` answers from metadata alone.
+        residency: ``"mapped"`` batches lie over the mapped file without a copy, ``"ranges"`` bytes
+            are read at offsets, ``"stream"`` the file is read from front to end.
+    """
+
+    projection: bool = False
+    predicate: bool = False
+    split: bool = False
+    random_access: bool = False
+    count: bool = False
+    residency: Residency = "stream"
+
+
+@dataclass(frozen=True, slots=True)
+class SinkCapabilities:
+    """What a sink can do, and what it cannot keep.
+
+    Attributes:
+        parallel: has ``chunk``, ``encode()`` and ``append()``, so that workers encode
+            (see :class:`~arrowsmith.plugin.protocols.EncodingSink`).
+        compressible: the file may be compressed as a whole (``out.csv.gz``).
+        losses: what does not come back as it was written, one short sentence each.
+    """
+
+    parallel: bool = False
+    compressible: bool = True
+    losses: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderSpec:
+    """A format that can be read.
+
+    Attributes:
+        name: what users type after ``--from``.
+        impl: ``"package.module:Class"``; called as ``Class(source, options, ctx)``.
+        extensions: suffixes without compression, with the dot: ``(".csv", ".tsv")``.
+        magic: any one of these makes the match certain.
+        probe: for formats without magic; must not raise on any bytes.
+        options: a frozen dataclass whose fields are the format's options.
+        capabilities: what the reader can do.
+        summary: one line for ``arrowsmith formats``.
+        install_hint: what to install when the implementation's own dependency is missing.
+    """
+
+    name: str
+    impl: str
+    extensions: tuple[str, ...] = ()
+    magic: tuple[Magic, ...] = ()
+    probe: Callable[[Head], Match] | None = None
+    options: type = NoOptions
+    capabilities: ReaderCapabilities = field(default_factory=ReaderCapabilities)
+    summary: str = ""
+    install_hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SinkSpec:
+    """A format that can be written; ``impl`` is called as ``Class(target, schema, options, ctx)``."""
+
+    name: str
+    impl: str
+    extensions: tuple[str, ...] = ()
+    options: type = NoOptions
+    capabilities: SinkCapabilities = field(default_factory=SinkCapabilities)
+    summary: str = ""
+    install_hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TransformSpec:
+    """A step from batches to batches; ``impl`` is called as ``Class(options, ctx)``."""
+
+    name: str
+    impl: str
+    options: type = NoOptions
+    kind: TransformKind = "stateless"
+    summary: str = ""
+    install_hint: str = ""
