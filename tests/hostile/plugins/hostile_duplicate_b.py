@@ -1,0 +1,17 @@
+from __future__ import annotations
+
+from arrowsmith.plugin import Magic, ReaderSpec, SinkSpec, hookimpl
+
+
+@hookimpl
+def arrowsmith_readers() -> list[ReaderSpec]:
+    impl = "hostile_duplicate_b:Reader"
+    return [
+        ReaderSpec(name="dup", impl=impl, extensions=(".dup",), magic=(Magic(0, b"DUP!"),)),
+        ReaderSpec(name="only-b", impl=impl, extensions=(".only-b",)),
+    ]
+
+
+@hookimpl
+def arrowsmith_sinks() -> list[SinkSpec]:
+    return [SinkSpec(name="dup", impl="hostile_duplicate_b:Sink", extensions=(".dup",))]
