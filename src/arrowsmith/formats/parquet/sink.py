@@ -1,0 +1,250 @@
+"""Write Parquet: workers encode row groups, the sink puts them one behind the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from types import TracebackType
+from typing import BinaryIO, Self
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from arrowsmith.errors import OptionError, SchemaMismatch
+from arrowsmith.formats.parquet import ParquetSinkOptions
+from arrowsmith.formats.parquet.encodings import Encodings, choose_encodings, writer
+from arrowsmith.formats.parquet.footer import (
+    MAGIC,
+    FileFooter,
+    GroupFooter,
+    footer_bytes,
+    join_prefix,
+    parse_footer,
+)
+from arrowsmith.plugin import Chunk, RunContext, Target
+
+CHUNK_BYTES = 8 << 20
+_COPY_BYTES = 1 << 20
+# Footers of row groups are kept in memory up to this size, then on disk: a wide file of ten
+# thousand row groups has hundreds of megabytes of them.
+_FOOTERS_IN_MEMORY = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedGroup:
+    """A row group as it will stand in the file, but for its place there.
+
+    Attributes:
+        body: its pages; a view of the small file's bytes.
+        num_rows: its rows.
+        footer: its footer.
+        file: the footer of the small file that it came from.
+    """
+
+    body: memoryview
+    num_rows: int
+    footer: GroupFooter
+    file: FileFooter
+
+    @property
+    def nbytes(self) -> int:
+        return self.body.nbytes
+
+
+class ParquetSink:
+    """Writes one Parquet file, a row group a chunk.
+
+    The bytes depend on the rows and the options alone: chunks have fixed sizes, and encodings are
+    chosen from the first.
+
+    Raises:
+        SchemaMismatch: a column's type cannot stand in Parquet.
+        OptionError: the codec does not have that level.
+    """
+
+    def __init__(
+        self, target: Target, schema: pa.Schema, options: ParquetSinkOptions, ctx: RunContext
+    ) -> None:
+        self._target = target
+        self._options = options
+        self._schema = _writable(schema, target.path)
+        self._encodings = Encodings()
+        self._prepared = False
+        self._stream: BinaryIO | None = None
+        self._footers = _Footers(ctx)
+        self._position = len(MAGIC)
+        self._rows = 0
+        self._groups = 0
+        self._first: FileFooter | None = None
+        _check_level(options)
+
+    @property
+    def chunk(self) -> Chunk:
+        return Chunk(rows=self._options.row_group_rows, nbytes=CHUNK_BYTES)
+
+    def prepare(self, first: pa.RecordBatch) -> None:
+        """Choose the encodings from the first chunk."""
+        if first.num_rows:
+            self._encodings = choose_encodings(self._conform(first), self._options)
+        self._prepared = True
+
+    def encode(self, chunk: pa.RecordBatch) -> EncodedGroup:
+        """A file of one row group, in memory."""
+        return self._encode(self._conform(chunk))
+
+    def append(self, encoded: EncodedGroup) -> None:
+        """Put a row group at the file's end."""
+        stream = self._open()
+        shift = self._position - len(MAGIC)
+        self._write(stream, encoded.body)
+        self._footers.add(encoded.footer.placed(shift, self._groups))
+        self._position += encoded.nbytes
+        self._rows += encoded.num_rows
+        self._groups += 1
+        self._first = self._first or encoded.file
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        """Write a batch by itself, in one row group or more if it has more rows than those hold."""
+        if not self._prepared:
+            self.prepare(batch)
+        for start in range(0, batch.num_rows, self._options.row_group_rows):
+            self.append(self.encode(batch.slice(start, self._options.row_group_rows)))
+
+    def commit(self) -> None:
+        """Write the footer: until then the file cannot be read."""
+        stream = self._open()
+        first = self._first or self._empty()
+        prefix = join_prefix(first, self._rows, self._groups)
+        self._write(stream, prefix)
+        for part in self._footers.parts():
+            self._write(stream, part)
+        self._write(stream, first.rest)
+        size = len(prefix) + self._footers.size + len(first.rest)
+        if size >= 1 << 31:
+            raise SchemaMismatch(
+                f"{self._groups} row groups of {len(self._schema)} columns need a footer of"
+                f" {size} bytes, more than Parquet allows",
+                path=self._target.path,
+                hint="write several files, or larger row groups with row_group_rows",
+            )
+        self._write(stream, size.to_bytes(4, "little") + MAGIC)
+        stream.flush()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._footers.close()
+
+    def _open(self) -> BinaryIO:
+        if self._stream is None:
+            self._stream = self._target.open()
+            self._write(self._stream, MAGIC)
+        return self._stream
+
+    @staticmethod
+    def _write(stream: BinaryIO, data: bytes | bytearray | memoryview) -> None:
+        view = memoryview(data)
+        for start in range(0, len(view), _COPY_BYTES):
+            stream.write(view[start : start + _COPY_BYTES])
+
+    def _conform(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        if batch.schema.equals(self._schema, check_metadata=True):
+            return batch
+        columns = [
+            pc.run_end_decode(column) if pa.types.is_run_end_encoded(column.type) else column
+            for column in batch.columns
+        ]
+        return pa.RecordBatch.from_arrays(columns, schema=self._schema)
+
+    def _encode(self, batch: pa.RecordBatch) -> EncodedGroup:
+        sink = pa.BufferOutputStream()
+        with writer(sink, self._schema, self._options, self._encodings) as out:
+            out.write_batch(batch, row_group_size=max(1, batch.num_rows))
+        file = memoryview(sink.getvalue())
+        start, footer = footer_bytes(file)
+        parsed = parse_footer(footer)
+        return EncodedGroup(file[len(MAGIC) : start], batch.num_rows, parsed.groups[0], parsed)
+
+    def _empty(self) -> FileFooter:
+        sink = pa.BufferOutputStream()
+        writer(sink, self._schema, self._options, self._encodings).close()
+        return parse_footer(footer_bytes(memoryview(sink.getvalue()))[1])
+
+
+class _Footers:
+    """The footers of the row groups written so far, in memory while they are few."""
+
+    def __init__(self, ctx: RunContext) -> None:
+        self._ctx = ctx
+        self._recent = bytearray()
+        self._scratch: BinaryIO | None = None
+        self._release = ExitStack()
+        self.size = 0
+
+    def add(self, footer: bytes) -> None:
+        self._recent += footer
+        self.size += len(footer)
+        if len(self._recent) > _FOOTERS_IN_MEMORY:
+            if self._scratch is None:
+                self._scratch = self._release.enter_context(self._ctx.scratch())
+            self._scratch.write(self._recent)
+            self._recent = bytearray()
+
+    def parts(self) -> Iterator[bytes | bytearray]:
+        if self._scratch is not None:
+            self._scratch.seek(0)
+            while part := self._scratch.read(_COPY_BYTES):
+                yield part
+        yield self._recent
+
+    def close(self) -> None:
+        self._release.close()
+
+
+def _check_level(options: ParquetSinkOptions) -> None:
+    level, codec = options.compression_level, options.compression
+    if level is None:
+        return
+    if codec in ("none", "snappy") or not pa.Codec.supports_compression_level(codec):
+        raise OptionError(f"compression {codec} has no levels", hint="leave compression_level out")
+    low, high = pa.Codec.minimum_compression_level(codec), pa.Codec.maximum_compression_level(codec)
+    if not low <= level <= high:
+        raise OptionError(f"compression_level {level} is not between {low} and {high}")
+
+
+def _writable(schema: pa.Schema, path: str) -> pa.Schema:
+    """The schema as it is written: run-end encoded columns decoded, all else as it is."""
+    if not len(schema):
+        raise SchemaMismatch(
+            "there are no columns, and Parquet counts rows by its columns", path=path
+        )
+    for i, field in enumerate(schema):
+        if pa.types.is_run_end_encoded(field.type):
+            schema = schema.set(i, field.with_type(field.type.value_type))
+    if _refusal(schema) is None:
+        return schema
+    for field in schema:
+        refusal = _refusal(pa.schema([field]))
+        if refusal is not None:
+            raise SchemaMismatch(
+                f"column {field.name!r} has the type {field.type}, which Parquet cannot hold",
+                path=path,
+                hint="cast it or leave it out",
+            ) from refusal
+    raise SchemaMismatch("Parquet cannot hold this schema", path=path)
+
+
+def _refusal(schema: pa.Schema) -> Exception | None:
+    try:
+        pq.ParquetWriter(pa.BufferOutputStream(), schema).close()
+    except (pa.ArrowException, OSError) as error:
+        return error
+    return None

@@ -1,0 +1,140 @@
+"""The few parts of Thrift's compact protocol that a Parquet footer needs.
+
+Values are walked over rather than built: a footer of a wide file has a hundred thousand of them.
+Source: https://github.com/apache/thrift/blob/master/doc/specs/thrift-compact-protocol.md
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+TRUE, FALSE, BYTE, I16, I32, I64, DOUBLE, BINARY, LIST, SET, MAP, STRUCT = range(1, 13)
+STOP = 0
+MAX_DEPTH = 32
+
+
+class ThriftError(ValueError):
+    """The bytes are not a well-formed value of the compact protocol."""
+
+
+def varint(value: int) -> bytes:
+    """An unsigned number, seven bits a byte, the lowest first.
+
+    Example:
+        >>> varint(300).hex()
+        'ac02'
+    """
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+def zigzag(value: int) -> bytes:
+    """A signed number: 0, -1, 1, -2 become 0, 1, 2, 3."""
+    return varint(value << 1 if value >= 0 else (-value << 1) - 1)
+
+
+def list_header(size: int, kind: int) -> bytes:
+    """What stands before the ``size`` elements of a list."""
+    return bytes([size << 4 | kind]) if size < 15 else bytes([0xF0 | kind]) + varint(size)
+
+
+class Cursor:
+    """Walks over encoded bytes; ``at`` is the offset of the next byte.
+
+    Raises:
+        ThriftError: the bytes end early or hold what the protocol does not have.
+    """
+
+    __slots__ = ("at", "data")
+
+    def __init__(self, data: bytes, at: int = 0) -> None:
+        self.data = data
+        self.at = at
+
+    def byte(self) -> int:
+        try:
+            value = self.data[self.at]
+        except IndexError:
+            raise ThriftError("it ends in the middle of a value") from None
+        self.at += 1
+        return value
+
+    def varint(self) -> int:
+        value = shift = 0
+        while True:
+            byte = self.byte()
+            value |= (byte & 0x7F) << shift
+            if byte < 0x80:
+                return value
+            shift += 7
+            if shift > 63:
+                raise ThriftError("a number has more than 64 bits")
+
+    def zigzag(self) -> int:
+        value = self.varint()
+        return value >> 1 ^ -(value & 1)
+
+    def fields(self) -> Iterator[tuple[int, int]]:
+        """The id and kind of each field of a struct; the caller consumes each value."""
+        last = 0
+        while (header := self.byte()) != STOP:
+            delta = header >> 4
+            last = last + delta if delta else self.zigzag()
+            yield last, header & 0x0F
+
+    def list(self) -> tuple[int, int]:
+        """The size of a list and the kind of its elements."""
+        header = self.byte()
+        size = header >> 4
+        if size == 15:
+            size = self.varint()
+        if size > len(self.data) - self.at:
+            raise ThriftError(f"a list of {size} elements is longer than the bytes that are left")
+        return size, header & 0x0F
+
+    def skip(self, kind: int, depth: int = 0) -> None:
+        """Walk over a field's value."""
+        if depth > MAX_DEPTH:
+            raise ThriftError("values are nested too deeply")
+        if kind in (I16, I32, I64):
+            self.varint()
+        elif kind == BINARY:
+            self._forward(self.varint())
+        elif kind == STRUCT:
+            for _, inner in self.fields():
+                self.skip(inner, depth + 1)
+        elif kind in (LIST, SET):
+            size, inner = self.list()
+            for _ in range(size):
+                self.element(inner, depth + 1)
+        elif kind == MAP:
+            self._skip_map(depth)
+        elif kind in (BYTE, DOUBLE):
+            self._forward(1 if kind == BYTE else 8)
+        elif kind not in (TRUE, FALSE):
+            raise ThriftError(f"there is no value of kind {kind}")
+
+    def element(self, kind: int, depth: int = 0) -> None:
+        """Walk over an element of a list: unlike a field, a boolean takes a byte there."""
+        if kind in (TRUE, FALSE):
+            self._forward(1)
+        else:
+            self.skip(kind, depth)
+
+    def _skip_map(self, depth: int) -> None:
+        size = self.varint()
+        if size > len(self.data) - self.at:
+            raise ThriftError(f"a map of {size} entries is longer than the bytes that are left")
+        kinds = self.byte() if size else 0
+        for _ in range(size):
+            self.element(kinds >> 4, depth + 1)
+            self.element(kinds & 0x0F, depth + 1)
+
+    def _forward(self, size: int) -> None:
+        self.at += size
+        if self.at > len(self.data):
+            raise ThriftError("it ends in the middle of a value")
