@@ -1,0 +1,91 @@
+"""What a run lends to readers, transforms and sinks: the host's ``RunContext``."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import BinaryIO, cast
+
+from arrowsmith.errors import Cancelled, DataError
+from arrowsmith.plugin.protocols import OnError, Reject
+
+
+class Context:
+    """A ``RunContext``. A reader gets it when it is opened; the run that uses the reader sets it up.
+
+    Rejects are kept by the scan task that found them (tasks run in parallel, one task on one
+    thread at a time), and are collected in the order of the tasks.
+    """
+
+    def __init__(
+        self, *, memory_limit: int, threads: int = 1, on_error: OnError = "raise"
+    ) -> None:
+        self.memory_limit = memory_limit
+        self.threads = threads
+        self.on_error: OnError = on_error
+        self.warnings: list[str] = []
+        self._cancelled = threading.Event()
+        self._local = threading.local()
+        self._lock = threading.Lock()
+
+    def take_over(self, other: Context) -> None:
+        """Become the context of a run: what ``other`` was set up with holds from now on."""
+        self.memory_limit = other.memory_limit
+        self.threads = other.threads
+        self.on_error = other.on_error
+
+    def cancel(self) -> None:
+        """Make every later ``check_cancelled()`` raise."""
+        self._cancelled.set()
+
+    def check_cancelled(self) -> None:
+        if self._cancelled.is_set():
+            raise Cancelled("the run was cancelled")
+
+    @contextmanager
+    def collecting(self, rejects: list[Reject]) -> Iterator[None]:
+        """Rejects of this thread go to ``rejects`` inside the block."""
+        before = getattr(self._local, "rejects", None)
+        self._local.rejects = rejects
+        try:
+            yield
+        finally:
+            self._local.rejects = before
+
+    def reject(self, reject: Reject) -> None:
+        if self.on_error == "raise":
+            raise reject_error(reject)
+        rejects = getattr(self._local, "rejects", None)
+        if rejects is not None:  # outside a task, as in a scan for types, nothing is recorded
+            rejects.append(reject)
+
+    @contextmanager
+    def scratch(self) -> Iterator[BinaryIO]:
+        with tempfile.TemporaryFile(prefix="arrowsmith-") as file:
+            yield cast(BinaryIO, file)
+
+    def warn(self, message: str) -> None:
+        with self._lock:
+            known = message in self.warnings
+            if not known:
+                self.warnings.append(message)
+        if not known:
+            warnings.warn(message, stacklevel=3)
+
+
+def reject_error(reject: Reject) -> DataError:
+    """The error for a bad record under ``on_error="raise"``."""
+    place = [f"line {reject.line}" if reject.line is not None else None]
+    if reject.line is None and reject.record is not None:
+        place = [f"record {reject.record}"]
+    place.append(f"byte {reject.offset}" if reject.offset is not None else None)
+    place.append(f"column '{reject.column}'" if reject.column is not None else None)
+    return DataError(
+        reject.reason,
+        path=reject.source,
+        place=", ".join(part for part in place if part) or None,
+        hint="mend it, or leave such records out with --on-error skip or quarantine",
+    )

@@ -1,0 +1,169 @@
+"""One schema for several files, and batches brought to it. Promotions never change a value."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pyarrow as pa
+
+from arrowsmith.errors import DataError, OptionError, SchemaMismatch
+
+
+def unified_schema(schemas: Sequence[tuple[str, pa.Schema]], path_column: str | None) -> pa.Schema:
+    """The schema that the rows of all files fit, columns by name in the order of appearance.
+
+    Null becomes anything, narrow integers and floats become wider ones of their kind, integers
+    become float64 (each value is checked for exactness when it is read), and a column that a file
+    lacks is null there.
+
+    Args:
+        schemas: path and schema of every file.
+        path_column: name of the added column of file paths, or None.
+
+    Raises:
+        SchemaMismatch: two files have types for a column that do not unify.
+        OptionError: the data has a column named as ``path_column``.
+    """
+    fields: dict[str, tuple[pa.Field, str]] = {}
+    for index, (path, schema) in enumerate(schemas):
+        _check_unique(schema, path)
+        for field in schema:
+            if field.name not in fields:
+                late = field.with_nullable(True) if index else field
+                fields[field.name] = late, path
+            else:
+                fields[field.name] = _unified_field(*fields[field.name], field, path), path
+        for name in fields.keys() - set(schema.names):
+            field, where = fields[name]
+            fields[name] = field.with_nullable(True), where
+    if path_column is not None:
+        if path_column in fields:
+            raise OptionError(f"the data has a column '{path_column}' of its own", hint="rename it")
+        fields[path_column] = pa.field(path_column, pa.string(), nullable=False), ""
+    return pa.schema([field for field, _ in fields.values()], metadata=schemas[0][1].metadata)
+
+
+def _check_unique(schema: pa.Schema, path: str) -> None:
+    if len(set(schema.names)) == len(schema.names):
+        return
+    name = next(name for name in schema.names if schema.names.count(name) > 1)
+    raise SchemaMismatch(
+        f"has {schema.names.count(name)} columns named '{name}'",
+        path=path,
+        hint="columns are addressed by name; write the file with distinct names",
+    )
+
+
+def _unified_field(known: pa.Field, known_path: str, field: pa.Field, path: str) -> pa.Field:
+    kind = promoted(known.type, field.type)
+    if kind is None:
+        raise SchemaMismatch(
+            f"column '{field.name}' is {field.type} where {known_path} has {known.type}",
+            path=path,
+            hint=f"name one type for both (such as -r types={field.name}:string) or open them apart",
+        )
+    return known.with_type(kind).with_nullable(known.nullable or field.nullable)
+
+
+def promoted(left: pa.DataType, right: pa.DataType) -> pa.DataType | None:
+    """The type that holds the values of both exactly, or None."""
+    types = pa.types
+    if left.equals(right):
+        return left
+    if types.is_null(left):
+        return right
+    if types.is_null(right):
+        return left
+    if types.is_integer(left) and types.is_integer(right):
+        return _wider_integer(left, right)
+    if types.is_floating(left) and types.is_floating(right):
+        return max(left, right, key=lambda kind: kind.bit_width)
+    if _is_number(left) and _is_number(right):
+        return pa.float64()
+    for small, large in ((pa.string(), pa.large_string()), (pa.binary(), pa.large_binary())):
+        if {left, right} == {small, large}:
+            return large
+    return None
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return pa.types.is_integer(kind) or pa.types.is_floating(kind)
+
+
+def _wider_integer(left: pa.DataType, right: pa.DataType) -> pa.DataType | None:
+    types = pa.types
+    if types.is_signed_integer(left) == types.is_signed_integer(right):
+        return max(left, right, key=lambda kind: kind.bit_width)
+    unsigned, signed = (left, right) if types.is_unsigned_integer(left) else (right, left)
+    if unsigned.bit_width < signed.bit_width:
+        return signed
+    wider = {8: pa.int16(), 16: pa.int32(), 32: pa.int64()}
+    return wider.get(unsigned.bit_width)
+
+
+class Adapter:
+    """Brings the batches of one file to the columns asked for, in the types of all files.
+
+    Attributes:
+        wanted: the file's columns that are needed, in order.
+    """
+
+    def __init__(
+        self,
+        own: pa.Schema,
+        unified: pa.Schema,
+        columns: Sequence[str],
+        path: str,
+        path_column: str | None,
+    ) -> None:
+        self._own = own
+        self._path = path
+        self._path_column = path_column
+        self._schema = pa.schema(
+            [unified.field(name) for name in columns], metadata=unified.metadata
+        )
+        names = set(own.names)
+        # a file that has none of them still has to tell its number of rows
+        self.wanted = tuple(name for name in columns if name in names) or tuple(own.names[:1])
+
+    def unchanged(self, name: str) -> bool:
+        """Whether the file has the column in the unified type."""
+        if name not in self._own.names or name not in self._schema.names:
+            return False
+        return bool(self._own.field(name).type.equals(self._schema.field(name).type))
+
+    def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        if batch.schema.names == self._schema.names and batch.schema.equals(
+            self._schema, check_metadata=True
+        ):
+            return batch
+        arrays = [self._column(batch, field) for field in self._schema]
+        return pa.RecordBatch.from_arrays(arrays, schema=self._schema)
+
+    def _column(self, batch: pa.RecordBatch, field: pa.Field) -> pa.Array:
+        if field.name == self._path_column:
+            return _repeated(self._path, batch.num_rows)
+        index = batch.schema.get_field_index(field.name)
+        if index < 0:
+            return pa.nulls(batch.num_rows, field.type)
+        column = batch.column(index)
+        if column.type.equals(field.type):
+            return column
+        try:
+            return column.cast(field.type)
+        except pa.ArrowInvalid as error:
+            raise DataError(
+                f"column '{field.name}' has a value that {field.type} cannot hold exactly ({error})",
+                path=self._path,
+                hint=f"read it as text: -r types={field.name}:string",
+            ) from None
+
+
+def _repeated(text: str, count: int) -> pa.Array:
+    one = text.encode()
+    value = pa.Array.from_buffers(
+        pa.string(),
+        1,
+        [None, pa.py_buffer(b"\0\0\0\0" + len(one).to_bytes(4, "little")), pa.py_buffer(one)],
+    )[0]
+    return pa.repeat(value, count)
