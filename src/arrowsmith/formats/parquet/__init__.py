@@ -43,7 +43,8 @@ class ParquetSinkOptions:
         "auto", help="dictionary encoding: where it is smaller, always, never"
     )
     encodings: Literal["auto", "plain"] = option(
-        "auto", help="delta and byte-stream-split where they are smaller; plain for old readers"
+        "auto",
+        help="delta and byte-stream-split where they are smaller; plain for fastparquet too",
     )
     statistics: bool = option(True, help="keep the bounds of each column of each row group")
 

@@ -15,6 +15,7 @@ from arrowsmith.formats.parquet.layout import leaf_types
 
 SAMPLE_ROWS = 32_768
 SAMPLE_BYTES = 4 << 20
+_BULKY_BYTES = 4096  # parquet-cpp drops longer bounds
 
 # The size of a trial is multiplied by the factor; the smallest product wins. Factors above 1 are
 # for encodings that cost more time to write or read than the first, and must earn it.
@@ -58,10 +59,12 @@ class Encodings:
     Attributes:
         dictionary: True or False for all columns, or the paths of those that have one.
         columns: the encodings of columns without a dictionary.
+        bulky: top-level columns whose values are too long for statistics.
     """
 
     dictionary: bool | list[str] = True
     columns: dict[str, str] = field(default_factory=dict)
+    bulky: frozenset[str] = frozenset()
 
 
 def choose_encodings(first: pa.RecordBatch, options: ParquetSinkOptions) -> Encodings:
@@ -71,9 +74,10 @@ def choose_encodings(first: pa.RecordBatch, options: ParquetSinkOptions) -> Enco
         first: the first chunk; at most 32,768 rows or 4 MiB of it are encoded, a few times over.
         options: the sink's; ``dictionary`` and ``encodings`` narrow the choice.
     """
+    bulky = _bulky(first)
     fixed = options.encodings == "plain"
     if options.dictionary == "on" or (fixed and options.dictionary == "off"):
-        return Encodings(dictionary=options.dictionary == "on")
+        return Encodings(dictionary=options.dictionary == "on", bulky=bulky)
     sample = _sample(first)
     kinds = _leaf_kinds(sample.schema)
     best: dict[str, tuple[float, str]] = {}
@@ -83,7 +87,7 @@ def choose_encodings(first: pa.RecordBatch, options: ParquetSinkOptions) -> Enco
             plan = {path: name for path, name in plan.items() if name != "DICTIONARY"}
         if not plan:
             continue
-        for path, size in _sizes(sample, plan, options).items():
+        for path, size in _sizes(sample, plan, options, bulky).items():
             if path in plan:
                 cost = size * _FACTORS[kinds[path]][plan[path]]
                 if path not in best or cost < best[path][0]:
@@ -91,14 +95,37 @@ def choose_encodings(first: pa.RecordBatch, options: ParquetSinkOptions) -> Enco
     chosen = {path: name for path, (_, name) in best.items()}
     if options.dictionary == "auto":
         chosen |= {path: "DICTIONARY" for path, kind in kinds.items() if kind == _KEPT}
-    return as_encodings(chosen)
+    return as_encodings(chosen, bulky)
 
 
-def as_encodings(chosen: dict[str, str]) -> Encodings:
+def as_encodings(chosen: dict[str, str], bulky: frozenset[str]) -> Encodings:
     """Sort the names of encodings by leaf path into the two arguments that the writer has."""
     return Encodings(
         dictionary=[path for path, name in chosen.items() if name == "DICTIONARY"] or False,
         columns={path: name for path, name in chosen.items() if name != "DICTIONARY"},
+        bulky=bulky,
+    )
+
+
+def _bulky(first: pa.RecordBatch) -> frozenset[str]:
+    """Columns of long texts or bytes. Their bounds would be left out of the file as too long, but
+    gathering them costs several copies of each value."""
+    return frozenset(
+        name
+        for name, column in zip(first.schema.names, first.columns, strict=True)
+        if _is_bytes(column.type) and column.nbytes > _BULKY_BYTES * max(1, first.num_rows)
+    )
+
+
+def _is_bytes(kind: pa.DataType) -> bool:
+    types = pa.types
+    return bool(
+        types.is_string(kind)
+        or types.is_binary(kind)
+        or types.is_large_string(kind)
+        or types.is_large_binary(kind)
+        or types.is_string_view(kind)
+        or types.is_binary_view(kind)
     )
 
 
@@ -124,10 +151,13 @@ def _leaf_kinds(schema: pa.Schema) -> dict[str, str]:
 
 
 def _sizes(
-    sample: pa.RecordBatch, plan: dict[str, str], options: ParquetSinkOptions
+    sample: pa.RecordBatch,
+    plan: dict[str, str],
+    options: ParquetSinkOptions,
+    bulky: frozenset[str],
 ) -> dict[str, int]:
     sink = pa.BufferOutputStream()
-    with writer(sink, sample.schema, options, as_encodings(plan)) as out:
+    with writer(sink, sample.schema, options, as_encodings(plan, bulky)) as out:
         out.write_batch(sample)
     group = pq.read_metadata(pa.BufferReader(sink.getvalue())).row_group(0)
     columns = [group.column(i) for i in range(group.num_columns)]
@@ -138,6 +168,9 @@ def writer(
     sink: pa.NativeFile, schema: pa.Schema, options: ParquetSinkOptions, encodings: Encodings
 ) -> pq.ParquetWriter:
     """A writer of one small file in memory."""
+    statistics: bool | list[str] = options.statistics
+    if statistics and encodings.bulky:
+        statistics = [name for name in schema.names if name not in encodings.bulky]
     return pq.ParquetWriter(
         sink,
         schema,
@@ -145,5 +178,5 @@ def writer(
         compression_level=options.compression_level,
         use_dictionary=encodings.dictionary,
         column_encoding=encodings.columns or None,
-        write_statistics=options.statistics,
+        write_statistics=statistics,
     )

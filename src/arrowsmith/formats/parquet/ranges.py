@@ -72,7 +72,7 @@ class RangeFile(io.RawIOBase):
         self._at = max(0, start + offset)
         return self._at
 
-    def read(self, size: int = -1) -> pa.Buffer:  # type: ignore[override]  # what pyarrow takes
+    def read(self, size: int = -1) -> pa.Buffer:
         left = max(0, self._data.size - self._at)
         data = self._data.read_buffer(self._at, left if size < 0 else min(size, left))
         self._at += data.size

@@ -82,7 +82,7 @@ class ParquetSink:
 
     @property
     def chunk(self) -> Chunk:
-        return Chunk(rows=self._options.row_group_rows, nbytes=CHUNK_BYTES)
+        return Chunk(rows=self._options.row_group_rows, nbytes=CHUNK_BYTES, encode_cost=4.0)
 
     def prepare(self, first: pa.RecordBatch) -> None:
         """Choose the encodings from the first chunk."""
