@@ -1,0 +1,64 @@
+"""Line and record numbers of places in a file, counted only when somebody asks."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from arrowsmith.formats.csv.dialect import Dialect
+from arrowsmith.formats.csv.layout import lay_out
+from arrowsmith.formats.csv.ranges import Buffers, Range
+
+
+class Locator:
+    """Counts from the front of the file, by reading it again up to the place. Thread-safe.
+
+    What was counted once is remembered at the boundaries of ranges, so that many questions cost
+    one more pass at most.
+
+    Args:
+        ranges: begins a new pass over the data.
+        line: the number of the first line of data, from 1.
+    """
+
+    def __init__(
+        self, ranges: Callable[[], Iterator[Range]], buffers: Buffers, dialect: Dialect, line: int
+    ) -> None:
+        self._begin = ranges
+        self._buffers = buffers
+        self._dialect = dialect
+        self._line = line
+        self._lock = threading.Lock()
+        self._known: dict[int, tuple[int, int]] = {}
+        self._pass: Iterator[Range] | None = None
+        self._front = 0
+        self._count = (0, line)
+
+    def at(self, offset: int) -> tuple[int, int]:
+        """How many records stand before ``offset``, where one begins, and its line, from 1."""
+        with self._lock:
+            if offset in self._known:
+                return self._known[offset]
+            if self._pass is None or offset < self._front:
+                self._pass, self._count = self._begin(), (0, self._line)
+            for piece in self._pass:
+                self._known[piece.offset] = self._count
+                if offset < piece.offset + piece.size:
+                    ahead = self._after(piece, offset - piece.offset)
+                    self._count = self._after(piece, piece.size)
+                    self._front = piece.offset + piece.size
+                    self._buffers.give(piece.buffer)
+                    return ahead
+                self._count = self._after(piece, piece.size)
+                self._front = piece.offset + piece.size
+                self._buffers.give(piece.buffer)
+            return self._count
+
+    def _after(self, piece: Range, size: int) -> tuple[int, int]:
+        records, line = self._count
+        if not size:
+            return self._count
+        layout = lay_out(np.frombuffer(piece.buffer, np.uint8, size), self._dialect)
+        return records + len(layout.starts), line + layout.total_lines

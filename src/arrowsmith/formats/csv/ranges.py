@@ -1,0 +1,237 @@
+"""Cuts a source into ranges of whole records.
+
+A range never ends at a line end within quotes. Quotes are looked for with memchr; a range that has
+none is cut at its last line end, others by the parity of their quotes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from arrowsmith.errors import BudgetExceeded, DataError
+from arrowsmith.formats.csv.dialect import CR, LF, Dialect
+from arrowsmith.formats.csv.quotes import Bytes, Positions, positions, quoted_spans, well_formed
+from arrowsmith.plugin.protocols import RunContext, Source
+
+COST_PER_BYTE = 4
+"""Memory that parsing takes per byte of text, beside the text: the parser's copy, the columns."""
+
+
+class Buffers:
+    """Reuses buffers of one size, so that the allocator is left alone. Thread-safe."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self._free: list[bytearray] = []
+
+    def take(self) -> bytearray:
+        try:
+            return self._free.pop()
+        except IndexError:
+            return bytearray(self.size)
+
+    def give(self, buffer: bytearray) -> None:
+        if len(buffer) == self.size:
+            self._free.append(buffer)
+
+
+@dataclass(slots=True)
+class Range:
+    """Whole records.
+
+    Attributes:
+        buffer, size: the text is the first ``size`` bytes.
+        offset: of the text in the file.
+        quoted: it has quotes.
+        faulty: text follows a closing quote, or a quote is never closed.
+    """
+
+    buffer: bytearray
+    size: int
+    offset: int
+    quoted: bool
+    faulty: bool
+
+    @property
+    def text(self) -> memoryview:
+        return memoryview(self.buffer)[: self.size]
+
+
+class Feed:
+    """Reads a source from ``start`` to ``stop`` (None: its end), front to end."""
+
+    def __init__(self, source: Source, start: int, stop: int | None) -> None:
+        self._source = source
+        self._at = 0
+        self._stop = stop
+        self._stream = None if source.seekable else source.open()
+        if self._stream is None:
+            self._at = start
+        else:
+            scrap = bytearray(min(start, 1 << 20))
+            while self._at < start and self.fill(memoryview(scrap)[: start - self._at]):
+                pass
+
+    def fill(self, view: memoryview) -> int:
+        """Fill ``view``; the number of bytes, short only at the end."""
+        if self._stop is not None:
+            view = view[: max(self._stop - self._at, 0)]
+        done = 0
+        while done < len(view):
+            if self._stream is None:
+                count = self._source.read_into(self._at, view[done:])
+            else:
+                count = self._stream.readinto(view[done:])  # type: ignore[attr-defined]
+            if not count:
+                break
+            done += count
+            self._at += count
+        return done
+
+    def close(self) -> None:
+        if self._stream is not None:
+            self._stream.close()
+
+
+def cut(
+    source: Source,
+    ctx: RunContext,
+    dialect: Dialect,
+    buffers: Buffers,
+    *,
+    start: int,
+    stop: int | None = None,
+    first: int | None = None,
+    max_record: int,
+) -> Iterator[Range]:
+    """Ranges of about ``buffers.size`` bytes from ``start``, where a record begins, to ``stop``.
+
+    With ``first`` the first is of about so many bytes, and each next one four times as long.
+
+    Raises:
+        DataError: a record is longer than ``max_record``.
+        BudgetExceeded: a record is longer than memory allows.
+    """
+    feed = Feed(source, start, stop)
+    carry, offset = b"", start
+    want = min(first or buffers.size, buffers.size)
+    try:
+        while True:
+            ctx.check_cancelled()
+            buffer = buffers.take()
+            if len(carry) >= want:
+                buffer = bytearray(len(carry) + want)
+            buffer[: len(carry)] = carry
+            size = len(carry)
+            limit = max(want, size + 1) if len(buffer) == buffers.size else len(buffer)
+            while True:
+                with memoryview(buffer) as view:
+                    got = feed.fill(view[size:limit])
+                ended = got < limit - size
+                size += got
+                found = _last_end(buffer, size, ended, dialect)
+                if found.end or ended:
+                    break
+                _check_length(source, ctx, offset, size, max_record)
+                step = min(max(buffers.size, size // 4), max(max_record - size, 1))
+                if limit + step > len(buffer):
+                    buffer.extend(bytes(limit + step - len(buffer)))
+                limit += step
+            if not size:
+                buffers.give(buffer)
+                return
+            carry = bytes(memoryview(buffer)[found.end : size])
+            yield Range(buffer, found.end, offset, found.quoted, found.faulty)
+            offset += found.end
+            want = min(want * 4, buffers.size)
+            if ended:
+                return
+    finally:
+        feed.close()
+
+
+def _check_length(source: Source, ctx: RunContext, offset: int, size: int, most: int) -> None:
+    if size >= most:
+        raise DataError(
+            f"the record is longer than max_record_bytes={most}",
+            path=source.path,
+            place=f"byte {offset}",
+            hint="raise max_record_bytes, or look for a quote that is never closed",
+        )
+    needed = 2 * size * (1 + COST_PER_BYTE)
+    if needed > ctx.memory_limit:
+        raise BudgetExceeded(
+            f"a record of more than {size} bytes does not fit the memory budget",
+            needed=needed,
+            path=source.path,
+            place=f"byte {offset}",
+            hint=f"allow at least {needed} bytes, or look for a quote that is never closed",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    end: int
+    quoted: bool
+    faulty: bool
+
+
+def _last_end(buffer: bytearray, size: int, ended: bool, dialect: Dialect) -> _End:
+    """Where the last whole record ends, 0 if none does; at the end of the file all are whole."""
+    if not dialect.quote or buffer.find(dialect.quote_bytes, 0, size) < 0:
+        return _End(size if ended else _line_end(buffer, size, dialect), False, False)
+    data = np.frombuffer(buffer, np.uint8, size)
+    quotes = positions(data, dialect.quote_byte)
+    if well_formed(data, quotes, dialect):
+        if ended:
+            return _End(size, True, len(quotes) % 2 == 1)
+        return _End(_outside(buffer, size, quotes, dialect), True, False)
+    spans = quoted_spans(data, dialect)
+    if ended:
+        return _End(size, True, len(spans.broken) > 0 or spans.unclosed >= 0)
+    ends = line_ends(data)
+    ends = ends[(ends < size - 1) | (data[ends] == LF)]
+    ends = ends[~spans.inside(ends)]
+    end = int(ends[-1]) + 1 if len(ends) else 0
+    return _End(end, True, bool((spans.broken < end).any()))
+
+
+def _line_end(buffer: bytearray, size: int, dialect: Dialect) -> int:
+    """Behind the last line end of ``buffer[:size]``, 0 without one.
+
+    A CR at the very end may be half of a CRLF, and does not count.
+    """
+    end = buffer.rfind(b"\n", 0, size) + 1
+    if end and dialect.line_end != "\r":
+        return end
+    lone = buffer.rfind(b"\r", 0, max(size - 1, 0)) + 1
+    return max(end, lone + 1 if buffer[lone] == LF else lone) if lone else end
+
+
+def _outside(buffer: bytearray, size: int, quotes: Positions, dialect: Dialect) -> int:
+    """Behind the last line end that has an even number of quotes before it."""
+    end = size
+    for _ in range(16):
+        end = _line_end(buffer, end, dialect)
+        before = int(np.searchsorted(quotes, end))
+        if not end or before % 2 == 0:
+            return end
+        end = int(quotes[before - 1])
+    data = np.frombuffer(buffer, np.uint8, size)
+    ends = line_ends(data)
+    ends = ends[(ends < size - 1) | (data[ends] == LF)]
+    ends = ends[np.searchsorted(quotes, ends) % 2 == 0]
+    return int(ends[-1]) + 1 if len(ends) else 0
+
+
+def line_ends(data: Bytes) -> Positions:
+    """The last byte of each line end (LF, CRLF or CR), within quotes or not."""
+    feeds = positions(data, LF)
+    returns = positions(data, CR)
+    if not len(returns):
+        return feeds
+    returns = returns[data[np.minimum(returns + 1, len(data) - 1)] != LF]
+    return np.sort(np.concatenate((feeds, returns))) if len(returns) else feeds

@@ -1,0 +1,248 @@
+"""Reads CSV: ranges of whole records, each parsed by Arrow on any worker."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from types import TracebackType
+from typing import Any, Self
+
+import pyarrow as pa
+
+from arrowsmith.errors import OptionError
+from arrowsmith.formats.csv.careful import read_carefully
+from arrowsmith.formats.csv.columns import Column
+from arrowsmith.formats.csv.fast import read_fast
+from arrowsmith.formats.csv.locate import Locator
+from arrowsmith.formats.csv.plan import Plan
+from arrowsmith.formats.csv.ranges import COST_PER_BYTE, Buffers, Range, cut
+from arrowsmith.formats.csv.read_options import CsvReadOptions
+from arrowsmith.formats.csv.sniff import Sniffed, sniff
+from arrowsmith.formats.csv.widen import widen
+from arrowsmith.plugin.protocols import RunContext, ScanRequest, Source
+
+_FIRST_OF_FEW = 64 << 10
+_FEW_ROWS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class CsvSplit:
+    """Whole records from ``start`` to ``stop``, in bytes."""
+
+    start: int
+    stop: int
+
+    @property
+    def nbytes(self) -> int:
+        return self.stop - self.start
+
+
+class CsvTask:
+    """One range to parse."""
+
+    def __init__(
+        self, piece: Range, plan: Plan, schema: pa.Schema, request: ScanRequest, buffers: Buffers
+    ) -> None:
+        self._piece: Range | None = piece
+        self._cost = len(piece.buffer) + piece.size * COST_PER_BYTE
+        self._plan = plan
+        self._schema = schema
+        self._request = request
+        self._buffers = buffers
+
+    @property
+    def cost(self) -> int:
+        return self._cost
+
+    def read(self) -> Iterator[pa.RecordBatch]:
+        piece, self._piece = self._piece, None
+        if piece is None:
+            return
+        batch = read_range(piece, self._plan)
+        self._buffers.give(piece.buffer)
+        del piece
+        if len(self._schema):
+            batch = pa.RecordBatch.from_arrays(batch.columns, schema=self._schema)
+        else:
+            batch = batch.select([])
+        yield from _sliced(batch, self._request.batch_rows, self._request.batch_bytes)
+
+
+def read_range(piece: Range, plan: Plan) -> pa.RecordBatch:
+    """The rows of a range: by the parser alone, or with care where that may be wrong."""
+    batch = read_fast(piece, plan)
+    return read_carefully(piece, plan) if batch is None else batch
+
+
+def _sliced(batch: pa.RecordBatch, rows: int, nbytes: int) -> Iterator[pa.RecordBatch]:
+    """Slices of at most so many rows and about so many bytes, none of them empty."""
+    for start in range(0, batch.num_rows, rows):
+        yield from _halved(batch.slice(start, rows), nbytes)
+
+
+def _halved(batch: pa.RecordBatch, nbytes: int) -> Iterator[pa.RecordBatch]:
+    if batch.num_rows > 1 and batch.nbytes > nbytes:
+        middle = batch.num_rows // 2
+        yield from _halved(batch.slice(0, middle), nbytes)
+        yield from _halved(batch.slice(middle), nbytes)
+    else:
+        yield batch
+
+
+class CsvReader:
+    """A CSV file.
+
+    Example:
+        >>> with CsvReader(source, CsvReadOptions(), ctx) as reader:  # doctest: +SKIP
+        ...     batches = list(reader.scan(ScanRequest(columns=("id",))))
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        options: CsvReadOptions,
+        ctx: RunContext,
+        *,
+        sniffed: Sniffed | None = None,
+    ) -> None:
+        self._source = source
+        self._options = options
+        self._ctx = ctx
+        self._sniffed = sniffed or sniff(source, options)
+        self._buffers = Buffers(options.range_bytes)
+        self._locator = self._make_locator()
+        if options.infer == "full" and sniffed is None and not self._sniffed.whole:
+            self._sniffed = self._widen()
+        self._schema = self._make_schema()
+
+    @property
+    def schema(self) -> pa.Schema:
+        return self._schema
+
+    def scan(self, request: ScanRequest) -> Iterator[pa.RecordBatch]:
+        """The batches, in order, read on the calling thread."""
+        left = request.limit
+        for task in self.tasks(request):
+            for batch in task.read():
+                if left is not None:
+                    batch = batch.slice(0, left)
+                    left -= batch.num_rows
+                yield batch
+                if left == 0:
+                    return
+
+    def tasks(self, request: ScanRequest) -> Iterator[CsvTask]:
+        """A task for each range of records."""
+        read, schema = self._project(request.columns)
+        plan = self._plan(read)
+        few = request.limit is not None and request.limit <= _FEW_ROWS
+        for piece in self._ranges(request.split, _FIRST_OF_FEW if few else None):
+            yield CsvTask(piece, plan, schema, request, self._buffers)
+
+    def splits(self, target: int) -> Iterator[CsvSplit]:
+        """Pieces of about ``target`` bytes, found by one pass over the quotes; none of a stream."""
+        if not self._source.seekable:
+            return
+        start = stop = self._sniffed.start
+        for piece in self._ranges(None, None):
+            stop = piece.offset + piece.size
+            self._buffers.give(piece.buffer)
+            if stop - start >= target:
+                yield CsvSplit(start, stop)
+                start = stop
+        if stop > start:
+            yield CsvSplit(start, stop)
+
+    def count(self) -> int | None:
+        """None: only reading tells."""
+        return None
+
+    def widened(self) -> CsvReader:
+        """A reader of the same file whose inferred types fit all of it; scans it once or twice."""
+        return CsvReader(self._source, self._options, self._ctx, sniffed=self._widen())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        return None
+
+    def _ranges(self, split: Any, first: int | None) -> Iterator[Range]:
+        return cut(
+            self._source,
+            self._ctx,
+            self._sniffed.dialect,
+            self._buffers,
+            start=self._sniffed.start if split is None else split.start,
+            stop=None if split is None else split.stop,
+            first=first,
+            max_record=self._options.max_record_bytes,
+        )
+
+    def _make_locator(self) -> Locator:
+        return Locator(
+            lambda: self._ranges(None, None),
+            self._buffers,
+            self._sniffed.dialect,
+            self._sniffed.line,
+        )
+
+    def _widen(self) -> Sniffed:
+        found = self._sniffed
+        columns = widen(
+            self._plan(found.columns),
+            found.columns,
+            lambda: self._ranges(None, None),
+            self._buffers,
+            dict(found.guesses),
+        )
+        return replace(found, columns=columns)
+
+    def _plan(self, read: tuple[Column, ...]) -> Plan:
+        return Plan(
+            source=self._source,
+            ctx=self._ctx,
+            dialect=self._sniffed.dialect,
+            names=self._sniffed.names,
+            read=read,
+            nulls=self._options.nulls,
+            locator=self._locator,
+        )
+
+    def _project(self, names: tuple[str, ...] | None) -> tuple[tuple[Column, ...], pa.Schema]:
+        columns = self._sniffed.columns
+        if names is None:
+            return columns, self._schema
+        known = {column.name: column for column in columns}
+        unknown = [name for name in names if name not in known]
+        if unknown:
+            raise OptionError(f"no column {unknown[0]!r}", path=self._source.path)
+        read = tuple(known[name] for name in dict.fromkeys(names))
+        fields = [self._schema.field(column.name) for column in read]
+        schema = pa.schema(fields, metadata=self._schema.metadata)
+        return read or (replace(columns[0], type=pa.string(), tokens=()),), schema
+
+    def _make_schema(self) -> pa.Schema:
+        found = self._sniffed
+        told = {
+            "format": "csv",
+            "delimiter": found.dialect.delimiter,
+            "quote": found.dialect.quote,
+            "header": found.header,
+            "line_end": found.dialect.line_end,
+            "encoding": "utf-8",
+            "nulls": list(self._options.nulls),
+            "infer": self._options.infer,
+            "types": {c.name: str(c.type) for c in found.columns if not c.explicit},
+            "null_tokens": {c.name: list(c.tokens) for c in found.columns if c.tokens},
+        }
+        return pa.schema(
+            [pa.field(column.name, column.type) for column in found.columns],
+            metadata={"arrowsmith": json.dumps(told)},
+        )

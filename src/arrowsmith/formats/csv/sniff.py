@@ -1,0 +1,317 @@
+"""Guesses delimiter, header, names and types of a file from its head, middle and tail."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pyarrow as pa
+
+from arrowsmith.errors import DataError, OptionError, SourceEmpty
+from arrowsmith.formats.csv.columns import Column, parse_type
+from arrowsmith.formats.csv.dialect import Dialect
+from arrowsmith.formats.csv.infer import Guess, guess
+from arrowsmith.formats.csv.layout import Layout, lay_out, without
+from arrowsmith.formats.csv.parse import parse_text
+from arrowsmith.formats.csv.probe import DELIMITERS
+from arrowsmith.formats.csv.ranges import line_ends
+from arrowsmith.formats.csv.read_options import CsvReadOptions
+from arrowsmith.plugin.protocols import Source
+
+BOM = b"\xef\xbb\xbf"
+_PREFERRED = {".tsv": "\t", ".tab": "\t", ".psv": "|"}
+_SNIFFED = 128 << 10
+_SNIFFED_RECORDS = 1000
+_LONG = 8 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Sniffed:
+    """What a file seems to be.
+
+    Attributes:
+        header: its first record has names.
+        names: of its columns, unique.
+        columns: the same with types.
+        start: where the first record of data begins.
+        line: the number of its line, from 1.
+        whole: the sample was all of the file.
+        guesses: of the columns whose type was not asked for.
+    """
+
+    dialect: Dialect
+    header: bool
+    names: tuple[str, ...]
+    columns: tuple[Column, ...]
+    start: int
+    line: int
+    whole: bool
+    guesses: dict[str, Guess]
+
+
+def sniff(source: Source, options: CsvReadOptions) -> Sniffed:
+    """Look at the source and settle what the options leave open.
+
+    Raises:
+        SourceEmpty: there is no record.
+        DataError: it is not UTF-8 text, or the first record does not end within
+            ``max_record_bytes``.
+        OptionError: ``names`` or ``types`` do not fit the columns.
+    """
+    head, whole, skipped = _head(source, options)
+    data = np.frombuffer(head, np.uint8)
+    dialect = _dialect(data, whole, source.name, options)
+    layout = lay_out(data, dialect)
+    width = int(layout.fields[0])
+    if options.header is False and not options.names:
+        width = int(np.argmax(np.bincount(layout.fields[:_SNIFFED_RECORDS])))
+    if width == 1:
+        dialect = replace(dialect, columns=1)
+        layout = lay_out(data, dialect)
+    first, rows = _rows(data, layout, whole, width, dialect, options)
+    samples = [rows]
+    if not whole and options.infer != "none":
+        samples += _elsewhere(source, skipped + len(head), dialect, width, options)
+    guesses = [_guess(samples, place) for place in range(width)]
+    header = _has_header(first, guesses) if options.header is None else options.header
+    if not header:
+        guesses = [known.join(guess(cell)) for known, cell in zip(guesses, first, strict=True)]
+    if options.infer == "none":
+        guesses = [Guess(pa.string())] * width
+    names = _names(first, header, width, options)
+    return Sniffed(
+        dialect=replace(dialect, columns=width),
+        header=header,
+        names=names,
+        columns=_columns(names, guesses, options),
+        start=skipped + (int(layout.follows[0]) if header else 0),
+        line=1 + (len(line_ends(data[: layout.follows[0]])) if header else 0),
+        whole=whole,
+        guesses={n: g for n, g in zip(names, guesses, strict=True) if n not in options.types},
+    )
+
+
+def _head(source: Source, options: CsvReadOptions) -> tuple[bytes, bool, int]:
+    """The first bytes, whether they are all, and the size of the BOM dropped from them.
+
+    They end with a record, and have two of them unless these are long.
+    """
+    size = max(options.sample_bytes // 2, 4)
+    while True:
+        raw = source.head(size)
+        whole = len(raw) < size
+        _check_text(raw, source, options)
+        skipped = len(BOM) if raw.startswith(BOM) else 0
+        text = raw[skipped:]
+        if not text:
+            raise SourceEmpty("the file has no records", path=source.path)
+        if whole:
+            return text, True, skipped
+        kept = _whole_records(text, 1 if size >= _LONG else 2, options)
+        if kept:
+            return text[:kept], False, skipped
+        if size >= options.max_record_bytes:
+            raise DataError(
+                f"the first records are longer than max_record_bytes={options.max_record_bytes}",
+                path=source.path,
+                place="line 1",
+                hint="raise max_record_bytes, or look for a quote that is never closed",
+            )
+        size = min(size * 2, options.max_record_bytes)
+
+
+def _whole_records(text: bytes, least: int, options: CsvReadOptions) -> int:
+    """Where the last whole record ends, 0 if there are fewer than ``least``.
+
+    The delimiter is not known yet; the one that finds most records tells.
+    """
+    data = np.frombuffer(text, np.uint8)
+    ends = []
+    for delimiter in [options.delimiter] if options.delimiter else DELIMITERS:
+        layout = lay_out(data, Dialect(delimiter, options.quote, "\n"))
+        ends.append(int(layout.starts[-1]) if len(layout.starts) > least else 0)
+    return max(ends)
+
+
+def _check_text(raw: bytes, source: Source, options: CsvReadOptions) -> None:
+    wide = raw.startswith((b"\xff\xfe", b"\xfe\xff"))
+    if not wide and b"\0" not in raw:
+        return
+    raise DataError(
+        "this is UTF-16 or UTF-32 text" if wide else "a NUL byte is no text",
+        path=source.path,
+        place=f"byte {0 if wide else raw.index(0)}",
+        hint="convert the file to UTF-8",
+    )
+
+
+def _dialect(data: np.ndarray, whole: bool, name: str, options: CsvReadOptions) -> Dialect:
+    ends = np.flatnonzero((data == 10) | (data == 13))
+    line_end = "\n"
+    if len(ends) and data[ends[0]] == 13:
+        crlf = ends[0] + 1 < len(data) and data[ends[0] + 1] == 10
+        line_end = "\r\n" if crlf else "\r"
+    if options.delimiter:
+        return Dialect(options.delimiter, options.quote, line_end)
+    suffix = name[name.rfind(".") :].lower() if "." in name else ""
+    preferred = _PREFERRED.get(suffix, ",")
+    candidates = [Dialect(d, options.quote, line_end) for d in DELIMITERS if d != options.quote]
+    sample = data[:_SNIFFED] if len(data) > 2 * _SNIFFED else data
+    scores = {}
+    for candidate in candidates:
+        fields = lay_out(sample, candidate).fields
+        if len(fields) > 1 and not (whole and len(sample) == len(data)):
+            fields = fields[:-1]
+        scores[candidate.delimiter] = _consistency(fields[:_SNIFFED_RECORDS])
+    best = max(scores.values())
+    chosen = [d for d, score in scores.items() if score == best]
+    if best == (0.0, 0) or preferred in chosen:
+        chosen = [preferred]
+    return Dialect(chosen[0], options.quote, line_end)
+
+
+def _consistency(fields: np.ndarray) -> tuple[float, int]:
+    """The share of records that have as many fields as the first, and how many these are."""
+    first = int(fields[0])
+    if first < 2:
+        return (0.0, 0)
+    return (round(float((fields == first).mean()), 1), first)
+
+
+def _rows(
+    data: np.ndarray,
+    layout: Layout,
+    whole: bool,
+    width: int,
+    dialect: Dialect,
+    options: CsvReadOptions,
+) -> tuple[list[pa.StringArray], pa.RecordBatch]:
+    """The cells of the first record, and the sound records after it, as text."""
+    rest = layout.faults(width)
+    rest[0] = True
+    first = data[layout.starts[0] : layout.follows[0]].tobytes()
+    cells: list[pa.StringArray] = [pa.nulls(1, pa.string())] * width
+    if layout.fields[0] == width:
+        cells = _text(first, width, dialect, options).columns
+    return cells, _text(without(data, layout, rest), width, dialect, options)
+
+
+def _text(text: bytes, width: int, dialect: Dialect, options: CsvReadOptions) -> pa.RecordBatch:
+    """All columns as text; bytes that are no UTF-8 are replaced, for a guess only."""
+    names = [str(place) for place in range(width)]
+    if not text:
+        return pa.RecordBatch.from_arrays([pa.nulls(0, pa.string())] * width, names=names)
+    try:
+        return parse_text(text, dialect, names, names, options.nulls)
+    except pa.ArrowInvalid:
+        mended = text.decode("utf-8", "replace").encode()
+        return parse_text(mended, dialect, names, names, options.nulls)
+
+
+def _elsewhere(
+    source: Source, after: int, dialect: Dialect, width: int, options: CsvReadOptions
+) -> Iterator[pa.RecordBatch]:
+    """Rows from the middle and the end of the file, where it is clear how they are aligned."""
+    piece = options.sample_bytes // 4
+    if not source.seekable or source.size is None:
+        return
+    for place in (source.size // 2, source.size - piece):
+        if place <= after:
+            continue
+        raw = source.read_at(place, piece)
+        found = _aligned(raw, place + len(raw) >= source.size, dialect, width)
+        if found is not None and len(found):
+            yield _text(found, width, dialect, options)
+
+
+def _aligned(raw: bytes, ended: bool, dialect: Dialect, width: int) -> bytes | None:
+    """The whole records of a piece from anywhere, or None where they cannot be told.
+
+    The piece may begin within a quoted field. Of the two readings that one is taken under which
+    all records are sound; where both are, they have to agree.
+    """
+    readings = {_sound(raw, ended, dialect, width)}
+    if dialect.quote and dialect.quote_bytes in raw:
+        readings.add(_sound(dialect.quote_bytes + raw, ended, dialect, width))
+    readings.discard(None)
+    return readings.pop() if len(readings) == 1 else None
+
+
+def _sound(raw: bytes, ended: bool, dialect: Dialect, width: int) -> bytes | None:
+    """All records but the first, and the last unless the file ends with it; None if one is bad."""
+    layout = lay_out(np.frombuffer(raw, np.uint8), dialect)
+    last = len(layout.starts) - (not ended)
+    if last < 2 or layout.faults(width)[1:last].any():
+        return None
+    return raw[int(layout.starts[1]) : int(layout.follows[last - 1])]
+
+
+def _guess(samples: Sequence[pa.RecordBatch], place: int) -> Guess:
+    parts = [batch.column(place) for batch in samples]
+    return guess(pa.concat_arrays(parts) if len(parts) > 1 else parts[0])
+
+
+def _has_header(first: Sequence[pa.StringArray], guesses: Sequence[Guess]) -> bool:
+    """Whether the first record's cells differ from what stands below them.
+
+    A column of numbers below a text tells a header, below a number none. Where all is text, or
+    there is nothing below, a first record of texts is a header.
+    """
+    cells = [guess(cell) for cell in first]
+    text = pa.string()
+    pairs = [(c.type, g.type) for c, g in zip(cells, guesses, strict=True) if c.type != pa.null()]
+    typed = [(c, g) for c, g in pairs if g not in (text, pa.null())]
+    if any(c == text for c, _ in typed):
+        return True
+    return not typed and not any(c != text for c, g in pairs if g == pa.null())
+
+
+def _names(
+    first: Sequence[pa.StringArray], header: bool, width: int, options: CsvReadOptions
+) -> tuple[str, ...]:
+    if options.names:
+        if len(options.names) != width:
+            raise OptionError(f"names: {len(options.names)} names for {width} columns")
+        if len(set(options.names)) != width:
+            raise OptionError("names: a name stands there twice")
+        return tuple(options.names)
+    found = [cell[0].as_py() or "" for cell in first] if header else [""] * width
+    return unique(found)
+
+
+def unique(found: Sequence[str]) -> tuple[str, ...]:
+    """The names made unique: an empty one by its place, the second ``a`` as ``a_1``.
+
+    Example:
+        >>> unique(["a", "", "a", "a_1"])
+        ('a', 'column_2', 'a_2', 'a_1')
+    """
+    taken = set(found)
+    used: set[str] = set()
+    names = []
+    for place, name in enumerate(found, 1):
+        chosen, number = name or f"column_{place}", 0
+        while chosen in used or (chosen in taken and chosen != name):
+            number += 1
+            chosen = f"{name or f'column_{place}'}_{number}"
+        used.add(chosen)
+        names.append(chosen)
+    return tuple(names)
+
+
+def _columns(
+    names: Sequence[str], guesses: Sequence[Guess], options: CsvReadOptions
+) -> tuple[Column, ...]:
+    types = options.types
+    unknown = sorted(set(types) - set(names))
+    if unknown:
+        raise OptionError(
+            f"types: no column {unknown[0]!r}", hint=f"the columns are {', '.join(names)}"
+        )
+    return tuple(
+        Column(name, parse_type(types[name], name), explicit=True)
+        if name in types
+        else known.column(name)
+        for name, known in zip(names, guesses, strict=True)
+    )
