@@ -1,0 +1,110 @@
+"""Arguments and options that several commands share, and how their text is taken apart."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from arrowsmith.errors import OptionError
+
+if TYPE_CHECKING:
+    from arrowsmith.dataset import Dataset
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
+paths = click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+
+
+def reading(command: F) -> F:
+    """``--from`` and ``-r``, which every command that opens a source has."""
+    command = click.option(
+        "-r",
+        "--read",
+        "read_options",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="An option of the source's format, see arrowsmith formats NAME. Repeatable.",
+    )(command)
+    return click.option(
+        "--from", "from_", metavar="FORMAT", help="The source's format; else its content tells."
+    )(command)
+
+
+def open_paths(
+    paths: tuple[str, ...], from_: str | None, read_options: Iterable[str], **settings: Any
+) -> Dataset:
+    """The dataset behind the paths of a command."""
+    options: dict[str, Any] = dict(key_values(read_options, "--read"))
+    _check_not_reserved(options)
+    from arrowsmith.dataset import open_dataset
+
+    return open_dataset(list(paths), format=from_, **settings, **options)
+
+
+def _check_not_reserved(options: Iterable[str]) -> None:
+    """``-r`` gives options of the format, and must not reach the arguments of ``open`` itself."""
+    import inspect
+
+    from arrowsmith.dataset import open_dataset
+
+    for key in options:
+        if key.replace("-", "_") in inspect.signature(open_dataset).parameters:
+            raise OptionError(f"no format has an option {key!r}", hint="see arrowsmith formats")
+
+
+def key_values(pairs: Iterable[str], flag: str) -> dict[str, str]:
+    """``("a=1", "b=x=y")`` as a mapping.
+
+    Raises:
+        OptionError: a part without ``=``, without a name, or a name that comes twice.
+
+    Example:
+        >>> key_values(["a=1", "b=x=y"], "-r")
+        {'a': '1', 'b': 'x=y'}
+    """
+    found: dict[str, str] = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        key = key.strip()
+        if not equals or not key:
+            raise OptionError(f"{flag} {pair!r} is not of the form KEY=VALUE")
+        if key in found:
+            raise OptionError(f"{flag} gives {key!r} twice")
+        found[key] = value
+    return found
+
+
+def transform_call(text: str) -> tuple[str, dict[str, str]]:
+    """``NAME`` or ``NAME:k=v,k2=v2``. A comma begins another option only before ``name=``.
+
+    Example:
+        >>> transform_call("one_hot:columns=a,b,max_categories=9")
+        ('one_hot', {'columns': 'a,b', 'max_categories': '9'})
+    """
+    name, colon, rest = text.partition(":")
+    if not name.strip():
+        raise OptionError(f"--transform {text!r} names no transform", hint="write NAME:key=value")
+    pairs = re.split(r",(?=\s*[A-Za-z_][\w-]*\s*=)", rest) if colon and rest.strip() else []
+    return name.strip(), key_values(pairs, f"--transform {name}")
+
+
+def column_names(text: str) -> list[str]:
+    """``a,b`` as names; one with a comma in it stands in double quotes.
+
+    Example:
+        >>> column_names('a, "b,c"')
+        ['a', 'b,c']
+    """
+    import csv
+
+    try:
+        names = next(csv.reader([text], skipinitialspace=True, strict=True), [])
+    except csv.Error as error:
+        raise OptionError(f"--columns {text!r} cannot be taken apart: {error}") from None
+    if not names or not all(names):
+        raise OptionError("--columns has an empty name", hint="write it like --columns id,text")
+    return names
