@@ -27,24 +27,26 @@ from arrowsmith.pipeline.config import PipelineConfig, RunStats
 from arrowsmith.context import Context
 from arrowsmith.pipeline.rejects import RejectLog
 from arrowsmith.pipeline.steps import Limit
-from arrowsmith.plugin.protocols import BoundTransform, Reject, ScanTask
+from arrowsmith.plugin.protocols import BoundTransform, Chunk, Reject, ScanTask
 
 Encode = Callable[[pa.RecordBatch], Any]
 
 _RELIEF_PAUSE = 0.02  # seconds between two calls, which cost up to a millisecond each
+_OVERHEAD = 8 << 20  # threads, codecs, and pages that the allocator has yet to give back
 _HARD = 0.95  # share of the budget at which the measured memory itself stops new work
 
 
 class _Scan:
     """A task under way: its iterator and the output that is not yet in order."""
 
-    __slots__ = ("busy", "cost", "finished", "iterator", "outputs", "rejects", "started")
+    __slots__ = ("busy", "cost", "finished", "iterator", "last", "outputs", "rejects", "started")
 
     def __init__(self, task: ScanTask | None) -> None:
         self.cost = task.cost if task is not None else 0
         self.iterator: Iterator[pa.RecordBatch] | None = task.read() if task is not None else None
         self.outputs: deque[pa.RecordBatch | BaseException] = deque()
         self.rejects: list[Reject] = []
+        self.last = 0  # bytes of its last batch
         self.busy = False
         self.started = False
         self.finished = task is None
@@ -72,7 +74,7 @@ class Engine:
         context: carries the budget and cancellation.
         config: threads and queue sizes.
         stats: counted into while running.
-        chunker: cuts the output for a sink; None passes batches on as they come.
+        chunk: sizes into which the output is cut; None passes batches on as they come.
         prepare: called with the first chunk before any is encoded.
         encode: makes what the consumer gets out of a chunk, on the workers; None for the chunk.
         gauge: measures the process's memory since the run began.
@@ -89,7 +91,7 @@ class Engine:
         config: PipelineConfig,
         stats: RunStats,
         gauge: MemoryGauge,
-        chunker: Chunker | None = None,
+        chunk: Chunk | None = None,
         prepare: Callable[[pa.RecordBatch], None] | None = None,
         encode: Encode | None = None,
         rejects: RejectLog | None = None,
@@ -101,14 +103,17 @@ class Engine:
         self._context = context
         self._config = config
         self._stats = stats
-        self._chunker = chunker
+        self._chunker = Chunker(chunk) if chunk is not None else None
+        self._encode_cost = chunk.encode_cost if chunk is not None and encode is not None else 0.0
+        self._headroom = int(self._encode_cost * chunk.nbytes) if chunk is not None else 0
         self._prepare = prepare
         self._encode = encode
         self._limits = [step for step in self._ordered if isinstance(step, Limit)]
         self._rejects = rejects
         self._progress = progress
         self._limit = context.memory_limit
-        self._high = int(self._limit * config.backpressure_threshold)
+        share = int(self._limit * config.backpressure_threshold)
+        self._high = max(share - _OVERHEAD, share // 2)
         self._gauge = gauge
         self._cond = threading.Condition()
         self._used = 0
@@ -229,10 +234,12 @@ class Engine:
             return True
 
     def _has_room_for(self, cost: int) -> bool:
+        """Whether a task may begin: its cost fits, and so would the next chunk's encoding."""
+        reserve = 0 if self._encoding else self._headroom
+        fits = self._used + cost + reserve <= self._high and self._gauge.growth < self._high
         if not self._scans:
-            return self._used + cost <= self._high or self._drained
-        ahead = len(self._scans) < self._config.threads + 1
-        return ahead and self._used + cost <= self._high and self._gauge.growth < self._high
+            return fits or self._drained
+        return fits and len(self._scans) <= self._config.threads
 
     def _over(self) -> bool:
         return self._stopped or self._failure is not None or self._enough
@@ -269,7 +276,7 @@ class Engine:
                 if self._jobs and self._may_encode(self._jobs[0]):
                     slot = self._jobs.popleft()
                     self._encoding += 1
-                    self._used += slot.nbytes
+                    self._used += self._cost_of(slot)
                     return lambda: self._encode_slot(slot)
                 scan = next(filter(self._may_advance, self._scans), None)
                 if scan is not None:
@@ -288,8 +295,13 @@ class Engine:
 
     def _may_encode(self, slot: _Slot) -> bool:
         return self._encoding == 0 or (
-            self._used + slot.nbytes <= self._limit and self._gauge.growth < self._limit * _HARD
+            self._used + self._cost_of(slot) <= self._high
+            and self._gauge.growth < self._limit * _HARD
         )
+
+    def _cost_of(self, slot: _Slot) -> int:
+        """Memory that encoding a chunk takes beside the chunk itself."""
+        return int(self._encode_cost * slot.nbytes)
 
     def _may_advance(self, scan: _Scan) -> bool:
         if scan.busy or scan.finished:
@@ -300,9 +312,10 @@ class Engine:
             return roomy or self._drained
         if not scan.started:
             return True  # its cost is reserved since it was admitted
+        reserve = 0 if self._encoding else self._headroom
         return (
             len(scan.outputs) < capacity
-            and self._used <= self._high
+            and self._used + scan.last + reserve <= self._high
             and self._gauge.growth < self._limit * _HARD
         )
 
@@ -334,7 +347,8 @@ class Engine:
                 stats.bytes_in += size
                 stats.batches += 1
                 if output.num_rows:
-                    self._used += output.nbytes
+                    scan.last = output.nbytes
+                    self._used += scan.last
                     scan.outputs.append(output)
             else:
                 if output is not None:
@@ -348,7 +362,7 @@ class Engine:
 
     def _encode_slot(self, slot: _Slot) -> None:
         began = time.perf_counter()
-        reserved = 2 * slot.nbytes
+        reserved = slot.nbytes + self._cost_of(slot)
         try:
             batch = _joined(slot.parts)
             slot.parts = []
@@ -436,8 +450,9 @@ class Engine:
         if not parts:
             return
         slot = _Slot(parts, sum(part.nbytes for part in parts))
-        if 2 * slot.nbytes > self._limit:
-            raise budget_exceeded("one chunk of the output", 3 * slot.nbytes, self._limit)
+        needed = slot.nbytes + self._cost_of(slot)
+        if needed > self._limit:
+            raise budget_exceeded("one chunk of the output", needed, self._limit)
         if self._encode is None:
             slot.value, slot.parts, slot.ready = _joined(parts), [], True
         elif self._prepare is not None:
@@ -445,6 +460,7 @@ class Engine:
             slot.parts = [_joined(parts)]
             prepare(slot.parts[0])
         with self._cond:
+            self._headroom = self._cost_of(slot)
             self._output.append(slot)
             if not slot.ready:
                 self._jobs.append(slot)

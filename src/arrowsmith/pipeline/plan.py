@@ -14,6 +14,8 @@ from arrowsmith.pipeline.steps import Cast, Filter, Limit, Map, Rename, Select
 from arrowsmith.plugin.options import build_options
 from arrowsmith.plugin.protocols import BoundTransform, Predicate, RunContext, ScanRequest
 
+_LEAST_BATCH, _MOST_BATCH = 256 << 10, 8 << 20  # bytes; how a file is batched changes no output
+
 Bind = Callable[[pa.Schema, RunContext], BoundTransform]
 
 
@@ -150,6 +152,7 @@ def make_plan(
         predicate=_pushed_predicate(steps),
         limit=_pushed_limit(steps),
         batch_rows=batch_rows,
+        batch_bytes=max(_LEAST_BATCH, min(_MOST_BATCH, context.memory_limit // 32)),
     )
     if columns is not None:  # bind again, to the columns that the reader will give
         narrowed = pa.schema([schema.field(name) for name in columns], metadata=schema.metadata)

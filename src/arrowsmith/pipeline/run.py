@@ -17,7 +17,6 @@ from arrowsmith.errors import OptionError, SchemaConflict
 from arrowsmith.inputs import Input, open_input
 from arrowsmith.location import FileTarget, check_not_source
 from arrowsmith.memory import MemoryBudget, MemoryGauge
-from arrowsmith.pipeline.chunks import Chunker
 from arrowsmith.pipeline.config import PipelineConfig, RunStats
 from arrowsmith.pipeline.engine import Engine
 from arrowsmith.pipeline.plan import Plan, Verb, as_verb, make_plan
@@ -180,8 +179,9 @@ class Pipeline:
         schema = without_notes(plan.schema)
         with ExitStack() as stack:
             target = None
+            for path in filter(None, (maker and maker.path, self._errors.rejects)):
+                check_not_source(path, source.sources)
             if maker is not None:
-                check_not_source(maker.path, source.sources)
                 target = stack.enter_context(FileTarget(maker.path, overwrite=self._overwrite))
                 impl = get_catalog().load(maker.spec)
                 sink = stack.enter_context(impl(target, schema, maker.options, context))
@@ -223,7 +223,7 @@ class Pipeline:
             config=self._config,
             stats=stats,
             gauge=gauge,
-            chunker=Chunker(getattr(sink, "chunk", _DEFAULT_CHUNK)),
+            chunk=getattr(sink, "chunk", _DEFAULT_CHUNK),
             prepare=sink.prepare if encoding else None,
             encode=sink.encode if encoding else None,
             rejects=log,

@@ -299,10 +299,17 @@ class Chunk:
     A chunk ends at ``rows`` rows, or before the row that would take it over ``nbytes`` of Arrow
     data, whichever comes first, and has at least one row. Both are properties of the data and the
     options, so that the output is the same whatever the batches were.
+
+    Attributes:
+        rows: rows at most.
+        nbytes: bytes of Arrow data at most.
+        encode_cost: memory that ``encode()`` takes at its peak, its result included, per byte of
+            the chunk; the runner reserves it.
     """
 
     rows: int
     nbytes: int
+    encode_cost: float = 3.0
 
 
 @runtime_checkable
