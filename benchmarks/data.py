@@ -38,8 +38,8 @@ WIDE_CHUNK_ROWS = 120_000
 HUGE_ROWS = 60
 HUGE_FIELD_BYTES = 5_000_000
 
-LANGS = "ar cs da de el en es fi fr he hi hu it ja ko nl pl pt ru zh".split()  # noqa: SIM905
-WORDS = (  # noqa: SIM905
+LANGS = "ar cs da de el en es fi fr he hi hu it ja ko nl pl pt ru zh".split()
+WORDS = (
     "amber basin cedar delta ember field grove harbor inlet jetty knoll lagoon meadow north "
     "ocean prairie quarry ridge shore tundra upland valley willow yonder zenith"
 ).split()

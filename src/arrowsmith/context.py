@@ -14,15 +14,13 @@ from arrowsmith.plugin.protocols import OnError, Reject
 
 
 class Context:
-    """A ``RunContext``. A reader gets it when it is opened; the run that uses the reader sets it up.
+    """A ``RunContext``: a reader gets it when it is opened, and the run that reads sets it up.
 
     Rejects are kept by the scan task that found them (tasks run in parallel, one task on one
     thread at a time), and are collected in the order of the tasks.
     """
 
-    def __init__(
-        self, *, memory_limit: int, threads: int = 1, on_error: OnError = "raise"
-    ) -> None:
+    def __init__(self, *, memory_limit: int, threads: int = 1, on_error: OnError = "raise") -> None:
         self.memory_limit = memory_limit
         self.threads = threads
         self.on_error: OnError = on_error

@@ -81,6 +81,11 @@ class Dataset:
         """The size of the files on disk, in bytes."""
         return sum(source.disk_bytes for source in self._opened.sources)
 
+    @property
+    def details(self) -> dict[str, int | str | list[str]]:
+        """What the format tells of the files beyond schema and rows: row groups, codecs ..."""
+        return self._opened.input.details()
+
     def __repr__(self) -> str:
         files = self.files
         shown = files[0] if len(files) == 1 else f"{files[0]} and {len(files) - 1} more"

@@ -1,7 +1,7 @@
-"""The exceptions of arrowsmith: each is one line that says which file, where, what is wrong, what to do.
+"""The exceptions of arrowsmith: one line that says which file, where, what is wrong, what to do.
 
-Everything that can be expected to fail derives from :class:`ArrowsmithError`. Its text is built from
-named parts, so that programs can read them and people see one line::
+Everything that can be expected to fail derives from :class:`ArrowsmithError`. Its text is built
+from named parts, so that programs can read them and people see one line::
 
     >>> from arrowsmith.errors import DataError
     >>> print(DataError("found 3 columns where the header has 2", path="a.csv", place="line 7"))

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from pathlib import PurePath
 from typing import Any, Self
 
 import pyarrow as pa
@@ -17,6 +18,7 @@ from arrowsmith.errors import FormatError, OptionError, SourceEmpty
 from arrowsmith.location import FileSource, resolve
 from arrowsmith.plugin.options import build_options
 from arrowsmith.plugin.protocols import (
+    DescribingReader,
     Reader,
     ScanRequest,
     ScanTask,
@@ -105,6 +107,15 @@ class Input:
             total += rows
         return total
 
+    def details(self) -> dict[str, int | str | list[str]]:
+        """What the readers tell of their files: numbers added up, texts joined."""
+        merged: dict[str, int | str | list[str]] = {}
+        for file in self._files:
+            if isinstance(file.reader, DescribingReader):
+                for name, value in file.reader.details().items():
+                    merged[name] = _merged(merged.get(name), value)
+        return merged
+
     def widen(self) -> bool:
         """Replace inferring readers by ones that fit all of their data; False if there are none."""
         found = False
@@ -155,6 +166,17 @@ class Input:
             yield _SplitTask(reader, replace(request, split=split), min(cost, 4 * split.nbytes))
         if empty:
             yield _SplitTask(reader, request, cost)
+
+
+def _merged(left: int | str | list[str] | None, right: int | str | list[str]) -> Any:
+    if left is None or (left == right and not isinstance(left, int)):
+        return right
+    if isinstance(left, int) and isinstance(right, int):
+        return left + right
+    texts = [
+        part for side in (left, right) for part in (side if isinstance(side, list) else [side])
+    ]
+    return sorted({str(text) for text in texts})
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +253,7 @@ def open_input(
     sources = _with_bytes(resolve(what, max_ratio=max_ratio), context)
     if spec is None:
         spec = _probe_all(sources)
-    built = build_options(spec.options, given, owner=f"reader '{spec.name}'")
+    built: Any = build_options(spec.options, given, owner=f"reader '{spec.name}'")
     if file_path_column == "":
         raise OptionError("file_path_column must not be empty")
     return Input(sources, spec, built, context, file_path_column)
@@ -255,7 +277,7 @@ def _probe_all(sources: list[FileSource]) -> ReaderSpec:
     """The one format of all sources; files of one suffix are taken to be of one format."""
     found: dict[str, tuple[ReaderSpec, str]] = {}
     for source in sources:
-        suffix = os.path.splitext(source.name)[1].lower()
+        suffix = PurePath(source.name).suffix.lower()
         if suffix not in found:
             found[suffix] = _probe(source), source.path
     specs = list(found.values())

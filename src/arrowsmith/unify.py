@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
 import pyarrow as pa
 
-from arrowsmith.errors import DataError, OptionError, SchemaMismatch
+from arrowsmith.errors import DataError, OptionError, SchemaConflict, SchemaMismatch
+
+_NOTES_KEY = b"arrowsmith"
 
 
 def unified_schema(schemas: Sequence[tuple[str, pa.Schema]], path_column: str | None) -> pa.Schema:
@@ -14,7 +17,8 @@ def unified_schema(schemas: Sequence[tuple[str, pa.Schema]], path_column: str | 
 
     Null becomes anything, narrow integers and floats become wider ones of their kind, integers
     become float64 (each value is checked for exactness when it is read), and a column that a file
-    lacks is null there.
+    lacks is null there. A text column that the reader notes as ``"empty"``, since it saw no value
+    in it, takes the type that other files have.
 
     Args:
         schemas: path and schema of every file.
@@ -25,9 +29,14 @@ def unified_schema(schemas: Sequence[tuple[str, pa.Schema]], path_column: str | 
         OptionError: the data has a column named as ``path_column``.
     """
     fields: dict[str, tuple[pa.Field, str]] = {}
+    unseen: set[str] = set()
     for index, (path, schema) in enumerate(schemas):
         _check_unique(schema, path)
+        empty = noted_empty(schema)
         for field in schema:
+            if field.name in empty:
+                field = field.with_type(pa.null())
+                unseen.add(field.name)
             if field.name not in fields:
                 late = field.with_nullable(True) if index else field
                 fields[field.name] = late, path
@@ -36,11 +45,28 @@ def unified_schema(schemas: Sequence[tuple[str, pa.Schema]], path_column: str | 
         for name in fields.keys() - set(schema.names):
             field, where = fields[name]
             fields[name] = field.with_nullable(True), where
+    for name in unseen:
+        field, where = fields[name]
+        if pa.types.is_null(field.type):
+            fields[name] = field.with_type(pa.string()), where
     if path_column is not None:
         if path_column in fields:
             raise OptionError(f"the data has a column '{path_column}' of its own", hint="rename it")
         fields[path_column] = pa.field(path_column, pa.string(), nullable=False), ""
     return pa.schema([field for field, _ in fields.values()], metadata=schemas[0][1].metadata)
+
+
+def noted_empty(schema: pa.Schema) -> frozenset[str]:
+    """The text columns in which the reader says it saw no value when it guessed their types."""
+    try:
+        notes = json.loads((schema.metadata or {}).get(_NOTES_KEY, b"{}"))
+    except (ValueError, RecursionError):
+        return frozenset()
+    listed = notes.get("empty") if isinstance(notes, dict) else None
+    if not isinstance(listed, list):
+        return frozenset()
+    text = (field.name for field in schema if pa.types.is_string(field.type))
+    return frozenset(name for name in text if name in listed)
 
 
 def _check_unique(schema: pa.Schema, path: str) -> None:
@@ -60,7 +86,7 @@ def _unified_field(known: pa.Field, known_path: str, field: pa.Field, path: str)
         raise SchemaMismatch(
             f"column '{field.name}' is {field.type} where {known_path} has {known.type}",
             path=path,
-            hint=f"name one type for both (such as -r types={field.name}:string) or open them apart",
+            hint=f"name one type, such as -r types={field.name}:string, or open each alone",
         )
     return known.with_type(kind).with_nullable(known.nullable or field.nullable)
 
@@ -122,6 +148,7 @@ class Adapter:
         self._schema = pa.schema(
             [unified.field(name) for name in columns], metadata=unified.metadata
         )
+        self._empty = noted_empty(own)
         names = set(own.names)
         # a file that has none of them still has to tell its number of rows
         self.wanted = tuple(name for name in columns if name in names) or tuple(own.names[:1])
@@ -149,14 +176,28 @@ class Adapter:
         column = batch.column(index)
         if column.type.equals(field.type):
             return column
+        if field.name in self._empty:
+            if column.null_count < len(column):
+                raise self._not_empty(field)
+            return pa.nulls(len(column), field.type)
         try:
             return column.cast(field.type)
         except pa.ArrowInvalid as error:
             raise DataError(
-                f"column '{field.name}' has a value that {field.type} cannot hold exactly ({error})",
+                f"column '{field.name}' has a value that {field.type} cannot hold ({error})",
                 path=self._path,
                 hint=f"read it as text: -r types={field.name}:string",
             ) from None
+
+
+    def _not_empty(self, field: pa.Field) -> SchemaConflict:
+        return SchemaConflict(
+            f"column '{field.name}' has values, where the sample that its type was inferred from "
+            f"has none and other files have {field.type}",
+            column=field.name,
+            path=self._path,
+            hint=f"use infer=\"full\", or -r types={field.name}:{field.type}",
+        )
 
 
 def _repeated(text: str, count: int) -> pa.Array:

@@ -57,6 +57,7 @@ def gathered(dataset: Dataset, count: bool) -> dict[str, Any]:
         "rows": dataset.count() if count or knows else None,
         "columns": described(schema),
         "compression": _compression(dataset.files),
+        "details": dataset.details,
         "guesses": _guesses(schema.metadata),
         "metadata": sorted(
             key.decode("utf-8", "replace") for key in schema.metadata or () if key != _NOTES_KEY
@@ -93,6 +94,9 @@ def _show(found: dict[str, Any]) -> None:
         "rows": f"{rows:,}" if rows is not None else "not known without reading all (--count)",
         "columns": f"{len(found['columns']):,}",
     }
+    lines |= {
+        key.replace("_", " "): _listed(value) for key, value in found["details"].items() if value
+    }
     if found["metadata"]:
         lines["metadata"] = ", ".join(found["metadata"])
     if isinstance(found["guesses"], dict):
@@ -105,6 +109,12 @@ def _show(found: dict[str, Any]) -> None:
     for name, value in lines.items():
         put(f"{escaped(name):<{width}}  {escaped(value)}")
     put("")
+
+
+def _listed(value: int | str | list[str]) -> str:
+    if isinstance(value, int):
+        return f"{value:,}"
+    return value if isinstance(value, str) else ", ".join(value)
 
 
 def _words(value: Any) -> str:

@@ -8,9 +8,6 @@ Formats: gzip RFC 1952, zstd RFC 8878, bzip2 (https://sourceware.org/bzip2/), xz
 (https://github.com/lz4/lz4/blob/dev/doc/lz4_Frame_format.md).
 """
 
-# Paths stay the strings that users gave; descriptors and inodes need os anyway.
-# ruff: noqa: PTH119, PTH122
-
 from __future__ import annotations
 
 import io

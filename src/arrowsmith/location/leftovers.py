@@ -1,8 +1,5 @@
 """Hidden temporary files: locked while their writer lives, swept when it is dead."""
 
-# Paths stay the strings that users gave; descriptors and inodes need os anyway.
-# ruff: noqa: PTH108
-
 from __future__ import annotations
 
 import contextlib

@@ -1,8 +1,5 @@
 """From what a user names (a path, a pattern, a directory, a URL, a list of these) to files."""
 
-# Paths stay the strings that users gave; descriptors and inodes need os anyway.
-# ruff: noqa: PTH110, PTH111, PTH112, PTH114, PTH115, PTH116, PTH118
-
 from __future__ import annotations
 
 import os

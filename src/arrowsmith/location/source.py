@@ -1,8 +1,5 @@
 """A local file to read: by offset, as a stream or mapped, its compression peeled."""
 
-# Paths stay the strings that users gave; descriptors and inodes need os anyway.
-# ruff: noqa: PTH100, PTH116
-
 from __future__ import annotations
 
 import errno

@@ -7,9 +7,6 @@ disk first: a killed process or a full disk leaves no half file, but what was pu
 seconds before a power cut may be lost, as with any copy (a sync takes as long as the disk is slow).
 """
 
-# Paths stay the strings that users gave; descriptors and inodes need os anyway.
-# ruff: noqa: PTH100, PTH110, PTH112, PTH116, PTH119
-
 from __future__ import annotations
 
 import contextlib

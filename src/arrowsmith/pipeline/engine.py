@@ -20,53 +20,21 @@ from typing import Any
 
 import pyarrow as pa
 
-from arrowsmith.errors import ArrowsmithError
-from arrowsmith.memory import MemoryGauge, budget_exceeded, release_unused
-from arrowsmith.pipeline.chunks import Chunker
-from arrowsmith.pipeline.config import PipelineConfig, RunStats
 from arrowsmith.context import Context
+from arrowsmith.memory import MemoryGauge
+from arrowsmith.pipeline.config import PipelineConfig, RunStats
+from arrowsmith.pipeline.ledger import Ledger
+from arrowsmith.pipeline.pieces import Scan, Slot, at_stage, close
 from arrowsmith.pipeline.rejects import RejectLog
-from arrowsmith.pipeline.steps import Limit
+from arrowsmith.pipeline.tail import Tail, split_steps
+from arrowsmith.pipeline.watch import Watch
 from arrowsmith.plugin.protocols import BoundTransform, Chunk, Reject, ScanTask
 
 Encode = Callable[[pa.RecordBatch], Any]
 
-_RELIEF_PAUSE = 0.02  # seconds between two calls, which cost up to a millisecond each
-_OVERHEAD = 8 << 20  # threads, codecs, and pages that the allocator has yet to give back
-_HARD = 0.95  # share of the budget at which the measured memory itself stops new work
-
-
-class _Scan:
-    """A task under way: its iterator and the output that is not yet in order."""
-
-    __slots__ = ("busy", "cost", "finished", "iterator", "last", "outputs", "rejects", "started")
-
-    def __init__(self, task: ScanTask | None) -> None:
-        self.cost = task.cost if task is not None else 0
-        self.iterator: Iterator[pa.RecordBatch] | None = task.read() if task is not None else None
-        self.outputs: deque[pa.RecordBatch | BaseException] = deque()
-        self.rejects: list[Reject] = []
-        self.last = 0  # bytes of its last batch
-        self.busy = False
-        self.started = False
-        self.finished = task is None
-
-
-class _Slot:
-    """A place in the ordered output; ``value`` is what the consumer gets once it is ready."""
-
-    __slots__ = ("nbytes", "parts", "ready", "rows", "value")
-
-    def __init__(self, parts: list[pa.RecordBatch], nbytes: int) -> None:
-        self.parts = parts
-        self.nbytes = nbytes
-        self.rows = sum(part.num_rows for part in parts)
-        self.value: Any = None
-        self.ready = False
-
 
 class Engine:
-    """Runs scan tasks to an ordered output. Use it as a context manager: leaving it ends all threads.
+    """Runs scan tasks to an ordered output, as a context manager: leaving it ends all threads.
 
     Args:
         tasks: the source's tasks in order, drawn lazily by one thread.
@@ -97,51 +65,48 @@ class Engine:
         rejects: RejectLog | None = None,
         progress: Callable[[RunStats], None] | None = None,
     ) -> None:
-        ordered = next((i for i, step in enumerate(steps) if step.kind != "stateless"), len(steps))
-        self._parallel, self._ordered = steps[:ordered], steps[ordered:]
+        self._parallel, ordered = split_steps(steps)
+        self._tail = Tail(ordered, chunk)
         self._tasks = tasks
         self._context = context
         self._config = config
         self._stats = stats
-        self._chunker = Chunker(chunk) if chunk is not None else None
-        self._encode_cost = chunk.encode_cost if chunk is not None and encode is not None else 0.0
-        self._headroom = int(self._encode_cost * chunk.nbytes) if chunk is not None else 0
         self._prepare = prepare
         self._encode = encode
-        self._limits = [step for step in self._ordered if isinstance(step, Limit)]
         self._rejects = rejects
         self._progress = progress
-        self._limit = context.memory_limit
-        share = int(self._limit * config.backpressure_threshold)
-        self._high = max(share - _OVERHEAD, share // 2)
+        self._ledger = Ledger(
+            context.memory_limit,
+            config.backpressure_threshold,
+            gauge,
+            chunk if encode is not None else None,
+        )
         self._gauge = gauge
         self._cond = threading.Condition()
-        self._used = 0
-        self._scans: deque[_Scan] = deque()
-        self._jobs: deque[_Slot] = deque()
-        self._output: deque[_Slot] = deque()
-        self._encoding = 0
+        self._scans: deque[Scan] = deque()
+        self._jobs: deque[Slot] = deque()
+        self._output: deque[Slot] = deque()
         self._draining = False
         self._exhausted = False
         self._flushed = False
         self._failure: BaseException | None = None
         self._stopped = False
+        self._watch = Watch(config.memory_check_interval, self._tick, self._fail)
         self._threads: list[threading.Thread] = []
-        self._next_relief = 0.0
         self._began = time.perf_counter()
 
     # --- for the consumer ------------------------------------------------------------------------
 
     def __enter__(self) -> Engine:
         self._stats.threads = self._config.threads
-        self._stats.memory_limit = self._limit
-        if self._enough:
+        self._stats.memory_limit = self._context.memory_limit
+        if self._tail.enough:
             self._exhausted = self._flushed = True
             return self
         self._spawn(self._source_loop, "source")
         for number in range(self._config.threads):
             self._spawn(self._worker_loop, f"worker-{number}")
-        self._spawn(self._watch_loop, "memory")
+        self._watch.start()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -152,17 +117,19 @@ class Engine:
         with self._cond:
             self._stopped = True
             self._cond.notify_all()
-        self._context.cancel()
+        if not self._finished:
+            self._context.cancel()
         current = threading.current_thread()
         for thread in self._threads:
             if thread is not current:
                 thread.join()
+        self._watch.end()
         for scan in self._scans:
-            _close(scan.iterator)
+            close(scan.iterator)
         self._scans.clear()
         self._jobs.clear()
         self._output.clear()
-        _close(self._tasks)
+        close(self._tasks)
         self._gauge.sample()
         self._stats.peak_memory = max(self._stats.peak_memory, self._gauge.peak)
         self._stats.elapsed = time.perf_counter() - self._began
@@ -184,7 +151,7 @@ class Engine:
             yield slot.value
             slot.value = None
             with self._cond:
-                self._used -= slot.nbytes
+                self._ledger.used -= slot.nbytes
                 self._cond.notify_all()
 
     @property
@@ -206,20 +173,17 @@ class Engine:
                     self._stats.seconds["read"] += time.perf_counter() - began
                 if task is None:
                     break
-                if task.cost > self._limit:
-                    raise budget_exceeded("one piece of the input", task.cost, self._limit)
-                if not self._admit(_Scan(task)):
+                self._ledger.check("one piece of the input", task.cost)
+                if not self._admit(Scan(task)):
                     return
         except BaseException as error:
-            scan = _Scan(None)
-            scan.outputs.append(_at_stage(error, "read"))
             with self._cond:
-                self._scans.append(scan)
+                self._scans.append(Scan.failed(at_stage(error, "read")))
         with self._cond:
             self._exhausted = True
             self._cond.notify_all()
 
-    def _admit(self, scan: _Scan) -> bool:
+    def _admit(self, scan: Scan) -> bool:
         """Wait until the budget has room for another task; False if the run ended before."""
         began = time.perf_counter()
         with self._cond:
@@ -228,31 +192,24 @@ class Engine:
             self._stats.blocked += time.perf_counter() - began
             if self._over():
                 return False
-            self._used += scan.cost
+            self._ledger.used += scan.cost
             self._scans.append(scan)
             self._cond.notify_all()
             return True
 
     def _has_room_for(self, cost: int) -> bool:
-        """Whether a task may begin: its cost fits, and so would the next chunk's encoding."""
-        reserve = 0 if self._encoding else self._headroom
-        fits = self._used + cost + reserve <= self._high and self._gauge.growth < self._high
+        """Whether a task may begin; when nothing else is left to do, the budget does not matter."""
         if not self._scans:
-            return fits or self._drained
-        return fits and len(self._scans) <= self._config.threads
+            return self._ledger.may_admit(cost) or self._drained
+        return len(self._scans) <= self._config.threads and self._ledger.may_admit(cost)
 
     def _over(self) -> bool:
-        return self._stopped or self._failure is not None or self._enough
-
-    @property
-    def _enough(self) -> bool:
-        """A limit is reached: no further input can change the output."""
-        return any(limit.left == 0 for limit in self._limits)
+        return self._stopped or self._failure is not None or self._tail.enough
 
     @property
     def _drained(self) -> bool:
         """Nothing stands between the ordered output and the consumer."""
-        return not (self._jobs or self._encoding or self._output or self._draining)
+        return not (self._jobs or self._ledger.encoding or self._output or self._draining)
 
     # --- the workers -----------------------------------------------------------------------------
 
@@ -260,7 +217,7 @@ class Engine:
         try:
             while (work := self._pick()) is not None:
                 work()
-                self._relieve()
+                self._ledger.relieve()
         except BaseException as error:
             self._fail(error)
 
@@ -270,13 +227,13 @@ class Engine:
             while True:
                 if self._stopped or self._failure is not None:
                     return None
-                if self._scans and not self._draining and self._pending(self._scans[0]):
+                if self._scans and not self._draining and self._scans[0].pending:
                     self._draining = True
                     return self._drain
-                if self._jobs and self._may_encode(self._jobs[0]):
+                if self._jobs and self._ledger.may_encode(self._jobs[0].nbytes):
                     slot = self._jobs.popleft()
-                    self._encoding += 1
-                    self._used += self._cost_of(slot)
+                    self._ledger.encoding += 1
+                    self._ledger.used += self._ledger.encode_cost(slot.nbytes)
                     return lambda: self._encode_slot(slot)
                 scan = next(filter(self._may_advance, self._scans), None)
                 if scan is not None:
@@ -289,37 +246,18 @@ class Engine:
                     return self._flush
                 self._cond.wait()
 
-    @staticmethod
-    def _pending(scan: _Scan) -> bool:
-        return bool(scan.outputs) or (scan.finished and not scan.busy)
-
-    def _may_encode(self, slot: _Slot) -> bool:
-        return self._encoding == 0 or (
-            self._used + self._cost_of(slot) <= self._high
-            and self._gauge.growth < self._limit * _HARD
-        )
-
-    def _cost_of(self, slot: _Slot) -> int:
-        """Memory that encoding a chunk takes beside the chunk itself."""
-        return int(self._encode_cost * slot.nbytes)
-
-    def _may_advance(self, scan: _Scan) -> bool:
+    def _may_advance(self, scan: Scan) -> bool:
         if scan.busy or scan.finished:
             return False
         capacity = self._config.buffer_capacity
         if scan is self._scans[0]:
-            roomy = self._used <= self._high and len(self._output) < capacity
+            roomy = self._ledger.fits(0) and len(self._output) < capacity
             return roomy or self._drained
         if not scan.started:
             return True  # its cost is reserved since it was admitted
-        reserve = 0 if self._encoding else self._headroom
-        return (
-            len(scan.outputs) < capacity
-            and self._used + scan.last + reserve <= self._high
-            and self._gauge.growth < self._limit * _HARD
-        )
+        return len(scan.outputs) < capacity and self._ledger.may_advance(scan.last)
 
-    def _advance(self, scan: _Scan) -> None:
+    def _advance(self, scan: Scan) -> None:
         """Draw one batch from a task and run the stateless steps over it."""
         output: pa.RecordBatch | BaseException | None
         began = time.perf_counter()
@@ -335,7 +273,7 @@ class Engine:
                     for step in self._parallel:
                         output = step(output)
         except BaseException as error:
-            output = _at_stage(error, "read" if middle is None else "transform")
+            output = at_stage(error, "read" if middle is None else "transform")
         ended = time.perf_counter()
         with self._cond:
             stats = self._stats
@@ -348,37 +286,32 @@ class Engine:
                 stats.batches += 1
                 if output.num_rows:
                     scan.last = output.nbytes
-                    self._used += scan.last
+                    self._ledger.used += scan.last
                     scan.outputs.append(output)
             else:
                 if output is not None:
                     scan.outputs.append(output)
                 scan.finished = True
                 scan.iterator = None
-                self._used -= scan.cost
-            if self._enough:
-                _close(scan.iterator)
+                self._ledger.used -= scan.cost
+            if self._tail.enough:
+                close(scan.iterator)
             self._cond.notify_all()
 
-    def _encode_slot(self, slot: _Slot) -> None:
+    def _encode_slot(self, slot: Slot) -> None:
         began = time.perf_counter()
-        reserved = slot.nbytes + self._cost_of(slot)
+        reserved = slot.nbytes + self._ledger.encode_cost(slot.nbytes)
         try:
-            batch = _joined(slot.parts)
-            slot.parts = []
             assert self._encode is not None
-            value = self._encode(batch)
-            del batch
+            value = self._encode(slot.take())
         except BaseException as error:
-            self._fail(_at_stage(error, "encode"))
+            self._fail(at_stage(error, "encode"))
             return
         with self._cond:
             self._stats.seconds["encode"] += time.perf_counter() - began
-            self._encoding -= 1
-            slot.value = value
-            slot.nbytes = _nbytes(value)
-            self._used += slot.nbytes - reserved
-            slot.ready = True
+            self._ledger.encoding -= 1
+            slot.fill(value)
+            self._ledger.used += slot.nbytes - reserved
             self._cond.notify_all()
 
     # --- the ordered output ----------------------------------------------------------------------
@@ -388,7 +321,7 @@ class Engine:
         while True:
             with self._cond:
                 scan = self._scans[0] if self._scans and not self._over() else None
-                if scan is None or not self._pending(scan):
+                if scan is None or not scan.pending:
                     self._draining = False
                     self._cond.notify_all()
                     return
@@ -414,24 +347,17 @@ class Engine:
 
     def _emit(self, batch: pa.RecordBatch) -> None:
         size = batch.nbytes
-        if self._ordered:
-            began = time.perf_counter()
-            try:
-                for step in self._ordered:
-                    batch = step(batch)
-            except BaseException as error:
-                raise _at_stage(error, "transform") from None
-            self._stats.seconds["transform"] += time.perf_counter() - began
+        began = time.perf_counter()
+        try:
+            batch = self._tail.step(batch)
+        except BaseException as error:
+            raise at_stage(error, "transform") from None
         with self._cond:
-            self._used += batch.nbytes - size
-        if batch.num_rows == 0:
-            pass
-        elif self._chunker is None:
-            self._put([batch])
-        else:
-            for parts in self._chunker.push(batch):
-                self._put(parts)
-        if self._enough:
+            self._stats.seconds["transform"] += time.perf_counter() - began
+            self._ledger.used += batch.nbytes - size
+        for parts in self._tail.cut(batch):
+            self._put(parts)
+        if self._tail.enough:
             with self._cond:
                 self._end_early()
 
@@ -440,63 +366,47 @@ class Engine:
         self._log(self._scans[0].rejects)
         for scan in self._scans:
             if not scan.busy:
-                _close(scan.iterator)
+                close(scan.iterator)
         self._scans.clear()
         self._exhausted = True
         self._cond.notify_all()
 
     def _put(self, parts: list[pa.RecordBatch]) -> None:
         """Give the consumer a chunk, by way of the encoders where there are any."""
-        if not parts:
-            return
-        slot = _Slot(parts, sum(part.nbytes for part in parts))
-        needed = slot.nbytes + self._cost_of(slot)
-        if needed > self._limit:
-            raise budget_exceeded("one chunk of the output", needed, self._limit)
+        slot = Slot(parts)
+        self._ledger.check(
+            "one chunk of the output", slot.nbytes + self._ledger.encode_cost(slot.nbytes)
+        )
         if self._encode is None:
-            slot.value, slot.parts, slot.ready = _joined(parts), [], True
+            slot.fill(slot.take())
         elif self._prepare is not None:
             prepare, self._prepare = self._prepare, None
-            slot.parts = [_joined(parts)]
+            slot.parts = [slot.take()]
             prepare(slot.parts[0])
         with self._cond:
-            self._headroom = self._cost_of(slot)
+            self._ledger.expect(slot.nbytes)
             self._output.append(slot)
             if not slot.ready:
                 self._jobs.append(slot)
             self._cond.notify_all()
 
     def _flush(self) -> None:
-        """After the last task: the last chunk, which may be short."""
-        if self._chunker is not None:
-            self._put(self._chunker.flush())
+        for parts in self._tail.flush():
+            self._put(parts)
         with self._cond:
             self._draining = False
             self._flushed = True
             self._cond.notify_all()
 
-    # --- the watch -------------------------------------------------------------------------------
+    # --- threads and failure ---------------------------------------------------------------------
 
-    def _watch_loop(self) -> None:
+    def _tick(self) -> None:
         """Look at the memory also while all workers are in long calls."""
-        while True:
-            with self._cond:
-                if self._stopped or self._failure is not None or self._finished:
-                    return
-                self._cond.wait(self._config.memory_check_interval)
-            if self._progress is not None:
-                self._progress(self._stats)
-            self._relieve()
-
-    def _relieve(self) -> None:
-        """When memory runs short, have the allocator give back what it hoards."""
-        now = time.monotonic()
-        if self._gauge.sample() > self._high and now >= self._next_relief:
-            self._next_relief = now + _RELIEF_PAUSE
-            release_unused()
-            self._gauge.sample()
-            with self._cond:
-                self._cond.notify_all()
+        if self._progress is not None:
+            self._progress(self._stats)
+        self._ledger.relieve()
+        with self._cond:
+            self._cond.notify_all()  # there may be room again
 
     def _spawn(self, target: Callable[[], None], name: str) -> None:
         thread = threading.Thread(target=target, name=f"arrowsmith-{name}", daemon=True)
@@ -508,26 +418,3 @@ class Engine:
             if self._failure is None:
                 self._failure = error
             self._cond.notify_all()
-
-
-def _at_stage(error: BaseException, stage: str) -> BaseException:
-    if isinstance(error, ArrowsmithError):
-        error.stage = error.stage or stage
-    else:
-        error.add_note(f"in the {stage} stage")
-    return error
-
-
-def _joined(parts: list[pa.RecordBatch]) -> pa.RecordBatch:
-    return parts[0] if len(parts) == 1 else pa.concat_batches(parts)
-
-
-def _nbytes(value: Any) -> int:
-    size = getattr(value, "nbytes", None)
-    return int(size) if size is not None else len(value)
-
-
-def _close(iterator: Any) -> None:
-    close = getattr(iterator, "close", None)
-    if close is not None:
-        close()

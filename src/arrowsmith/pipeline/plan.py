@@ -74,19 +74,19 @@ def _predicate(condition: Any, schema: pa.Schema) -> Predicate:
     if isinstance(condition, str):
         return parse_predicate(condition, schema)
     if hasattr(condition, "mask") and hasattr(condition, "may_match"):
-        return condition  # type: ignore[no-any-return]
+        return condition
     if type(condition).__name__ == "Expression":
         return from_expression(condition, schema)
     raise PredicateError(
         f"cannot filter by {type(condition).__name__}",
-        hint="give text such as \"score > 0.5\" or a pyarrow.compute expression",
+        hint='give text such as "score > 0.5" or a pyarrow.compute expression',
     )
 
 
 def transform(name: str, options: Mapping[str, Any]) -> Verb:
     """A transform of a plugin, by name."""
     spec = get_catalog().transform(name)
-    built = build_options(spec.options, options, owner=f"transform '{name}'")
+    built: Any = build_options(spec.options, options, owner=f"transform '{name}'")
     label = " ".join([name, *(f"{key}={value}" for key, value in options.items())])
     return Verb(label, lambda schema, ctx: get_catalog().load(spec)(built, ctx).bind(schema))
 

@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any, Protocol
 
 import pyarrow as pa
@@ -159,7 +160,7 @@ class Pipeline:
     def _claim(self, context: Context) -> Input:
         claim = getattr(self._source, "claim", None)
         if claim is not None:
-            return claim(context)  # type: ignore[no-any-return]
+            return claim(context)
         return open_input(self._source, context)  # type: ignore[arg-type]
 
     def _maker(self) -> _SinkMaker | None:
@@ -169,7 +170,7 @@ class Pipeline:
         path = os.fspath(self._sink)
         catalog = get_catalog()
         spec = catalog.sink(self._format) if self._format else catalog.sink_for(path)
-        options = build_options(spec.options, self._options, owner=f"sink '{spec.name}'")
+        options: Any = build_options(spec.options, self._options, owner=f"sink '{spec.name}'")
         return _SinkMaker(path, spec, options)
 
     def _attempt(self, source: Input, maker: _SinkMaker | None, gauge: MemoryGauge) -> RunStats:
@@ -179,8 +180,9 @@ class Pipeline:
         schema = without_notes(plan.schema)
         with ExitStack() as stack:
             target = None
-            for path in filter(None, (maker and maker.path, self._errors.rejects)):
-                check_not_source(path, source.sources)
+            for path in (maker.path if maker else None, self._errors.rejects):
+                if path is not None:
+                    check_not_source(path, source.sources)
             if maker is not None:
                 target = stack.enter_context(FileTarget(maker.path, overwrite=self._overwrite))
                 impl = get_catalog().load(maker.spec)
@@ -203,7 +205,7 @@ class Pipeline:
             sink.commit()
             if target is not None:
                 target.publish()
-                stats.bytes_out = os.stat(target.path).st_size
+                stats.bytes_out = Path(target.path).stat().st_size
         return stats
 
     def _engine(

@@ -1,7 +1,7 @@
 """The hooks that a plugin may implement: this is the whole extension surface.
 
-A plugin is a module named by an entry point of the group ``arrowsmith``. It marks its functions with
-:data:`hookimpl` and returns specs from them.
+A plugin is a module named by an entry point of the group ``arrowsmith``. It marks its functions
+with :data:`hookimpl` and returns specs from them.
 """
 
 from __future__ import annotations
@@ -24,14 +24,11 @@ class Hooks:
     @hookspec
     def arrowsmith_readers(self) -> Iterable[ReaderSpec]:
         """The formats that the plugin reads."""
-        ...
 
     @hookspec
     def arrowsmith_transforms(self) -> Iterable[TransformSpec]:
         """The transforms that the plugin offers."""
-        ...
 
     @hookspec
     def arrowsmith_sinks(self) -> Iterable[SinkSpec]:
         """The formats that the plugin writes."""
-        ...

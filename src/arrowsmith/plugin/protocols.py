@@ -233,7 +233,7 @@ class Reader(Protocol):
         ...
 
     def splits(self, target: int) -> Iterable[Split]:
-        """Pieces of about ``target`` bytes each, in order; a reader that cannot split gives none."""
+        """Pieces of about ``target`` bytes each, in order; none from a reader that cannot split."""
         ...
 
     def count(self) -> int | None:
@@ -270,6 +270,17 @@ class WideningReader(Protocol):
     """
 
     def widened(self) -> Reader: ...
+
+
+@runtime_checkable
+class DescribingReader(Protocol):
+    """A reader that can tell more of its file than schema and number of rows.
+
+    ``details()`` gives JSON values by name, cheap to know, for ``arrowsmith info``: numbers, which
+    are added up over several files, and texts or lists of texts, which are joined.
+    """
+
+    def details(self) -> Mapping[str, int | str | list[str]]: ...
 
 
 # --- writing -------------------------------------------------------------------------------------

@@ -133,7 +133,7 @@ class ReaderSpec:
 
 @dataclass(frozen=True, slots=True)
 class SinkSpec:
-    """A format that can be written; ``impl`` is called as ``Class(target, schema, options, ctx)``."""
+    """A format that can be written; ``impl`` called as ``impl(target, schema, options, ctx)``."""
 
     name: str
     impl: str

@@ -23,10 +23,14 @@ _ALIASES = {
     "datetime": "timestamp[us]",
     "time": "time64[us]",
 }
-_SIMPLE = (
-    "null bool int8 int16 int32 int64 uint8 uint16 uint32 uint64 float16 float32 float64"
-    " string large_string string_view binary large_binary binary_view date32 date64"
-).split()
+_SIMPLE = frozenset(
+    (
+        *("null", "bool", "date32", "date64"),
+        *("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
+        *("float16", "float32", "float64"),
+        *("string", "large_string", "string_view", "binary", "large_binary", "binary_view"),
+    )
+)
 _TIMED = re.compile(r"(timestamp|time32|time64|duration)\[(s|ms|us|ns)(?:,\s*(?:tz=)?([^\]]+))?\]")
 _DECIMAL = re.compile(r"decimal(32|64|128|256)\((\d+),\s*(-?\d+)\)")
 _DICTIONARY = re.compile(r"dictionary(?:\[(.+)\]|<(.+)>)?")

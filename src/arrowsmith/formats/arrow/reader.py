@@ -74,6 +74,15 @@ class ArrowReader:
             return None
         return sum(batch.rows for batch in self._index())
 
+    def details(self) -> dict[str, int | str | list[str]]:
+        """Layout and, where the file has an index or is mapped, the number of batches."""
+        if self._table is not None:
+            return {"layout": "feather v1"}
+        layout = "stream" if self._file is None else "file"
+        if self._buffer is None:
+            return {"layout": layout}
+        return {"layout": layout, "batches": len(self._index())}
+
     def splits(self, target: int) -> Iterator[ArrowSplit]:
         """Runs of batches of about ``target`` bytes; none for streams, which are read in order."""
         if self._file is None:
@@ -123,6 +132,7 @@ class ArrowReader:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._buffer = self._file = self._table = None  # the mapping lives as long as its batches
         self._release.close()
 
     def _mapped(self) -> pa.Buffer:

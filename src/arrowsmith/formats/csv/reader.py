@@ -14,6 +14,7 @@ from arrowsmith.errors import OptionError
 from arrowsmith.formats.csv.careful import read_carefully
 from arrowsmith.formats.csv.columns import Column
 from arrowsmith.formats.csv.fast import read_fast
+from arrowsmith.formats.csv.infer import Guess
 from arrowsmith.formats.csv.locate import Locator
 from arrowsmith.formats.csv.plan import Plan
 from arrowsmith.formats.csv.ranges import COST_PER_BYTE, Buffers, Range, cut
@@ -195,14 +196,15 @@ class CsvReader:
 
     def _widen(self) -> Sniffed:
         found = self._sniffed
+        guesses = dict(found.guesses)
         columns = widen(
             self._plan(found.columns),
             found.columns,
             lambda: self._ranges(None, None),
             self._buffers,
-            dict(found.guesses),
+            guesses,
         )
-        return replace(found, columns=columns)
+        return replace(found, columns=columns, guesses=guesses)
 
     def _plan(self, read: tuple[Column, ...]) -> Plan:
         return Plan(
@@ -240,6 +242,7 @@ class CsvReader:
             "nulls": list(self._options.nulls),
             "infer": self._options.infer,
             "types": {c.name: str(c.type) for c in found.columns if not c.explicit},
+            "empty": [name for name, guess in found.guesses.items() if guess == Guess(pa.null())],
             "null_tokens": {c.name: list(c.tokens) for c in found.columns if c.tokens},
         }
         return pa.schema(

@@ -32,7 +32,8 @@ def widen(
     that became nanoseconds.
 
     Args:
-        known: what is known of the inferred columns so far; ``pa.null()`` where nothing is.
+        known: what is known of the inferred columns so far; ``pa.null()`` where nothing is. It is
+            brought up to date.
     """
     pending = [name for name, found in known.items() if not pa.types.is_string(found.type)]
     while pending:

@@ -102,6 +102,8 @@ def check_group(
     place = f"row group {number}"
     group = metadata.row_group(number)
     stored = plain = largest = 0
+    if group.num_rows == 0:  # it may have no pages, and so no places
+        return Group(number, 0, stored, plain, largest)
     for leaf in leaves:
         column = group.column(leaf)
         if column.file_path:

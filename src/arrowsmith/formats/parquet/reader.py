@@ -30,6 +30,7 @@ _WHOLE_COLUMN_BYTES = 4 << 20
 _PAGE_BUFFER_BYTES = 1 << 20
 # What most writers, pyarrow among them, make of a page at most.
 _PAGE_BYTES = 1 << 20
+_DESCRIBED_GROUPS = 16  # whose codecs and encodings details() looks at
 # Strings in a dictionary may be far longer than their share of the stored bytes: how many rows to
 # look at before the size of batches is settled.
 _PROBE_ROWS = 1024
@@ -95,6 +96,21 @@ class ParquetReader:
 
     def count(self) -> int:
         return self._metadata.num_rows
+
+    def details(self) -> dict[str, int | str | list[str]]:
+        """Row groups, codecs and encodings, from the footer."""
+        meta = self._metadata
+        chunks = [
+            meta.row_group(group).column(column)
+            for group in range(min(meta.num_row_groups, _DESCRIBED_GROUPS))
+            for column in range(meta.num_columns)
+        ]
+        return {
+            "row_groups": meta.num_row_groups,
+            "codecs": sorted({chunk.compression.lower() for chunk in chunks}),
+            "encodings": sorted({name for chunk in chunks for name in chunk.encodings}),
+            "written_by": meta.created_by or "",
+        }
 
     def splits(self, target: int) -> Iterator[ParquetSplit]:
         """Runs of row groups of about ``target`` bytes in the file."""
