@@ -6,7 +6,7 @@ import dataclasses
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import pyarrow as pa
 
@@ -240,13 +240,13 @@ class Dataset:
             TargetExists: the file is there and ``overwrite`` is not set.
             ArrowsmithError: whatever a stage found wrong.
         """
-        errors = self._errors
-        if on_error is not None or rejects is not None or max_errors is not None:
-            errors = ErrorPolicy(
-                on_error or ("quarantine" if rejects else errors.on_error),
-                rejects if rejects is not None else errors.rejects,
-                max_errors if max_errors is not None else errors.max_errors,
-            )
+        known = self._errors
+        policy = on_error or ("quarantine" if rejects else known.on_error)
+        if rejects is None and policy == "quarantine":
+            rejects = known.rejects
+        errors = ErrorPolicy(
+            policy, rejects, max_errors if max_errors is not None else known.max_errors
+        )
         return Pipeline(
             self,
             (),
@@ -261,17 +261,26 @@ class Dataset:
         ).run()
 
     def count(self) -> int:
-        """The number of rows; from metadata where that tells it, else by one pass."""
+        """The number of rows; from metadata where that tells it, else by one pass.
+
+        Bad records are left out under ``on_error="skip"`` and ``"quarantine"``; none is written.
+        """
         if not self.verbs:
             rows = self._opened.input.count()
             if rows is not None:
                 return rows
-        slim = self.select(self.schema.names[0]) if self.schema.names else self
-        return sum(batch.num_rows for batch in slim.batches())
+        slim = self._only_looking()
+        # which records are bad may depend on any column
+        if self._errors.on_error == "raise" and len(self.schema) > 1:
+            slim = slim.select(self.schema.names[0])
+        run = Pipeline(
+            slim, (), _Nowhere, budget=self._budget, config=self._config, errors=slim._errors
+        )
+        return run.run().rows_out
 
     def head(self, rows: int = 5) -> pa.Table:
-        """The first rows as a table; reads no more than it needs."""
-        return self.limit(rows).to_table()
+        """The first rows as a table; reads no more than it needs and writes no rejects."""
+        return self._only_looking().limit(rows).to_table()
 
     def to_table(self) -> pa.Table:
         """All rows as a ``pyarrow.Table``, in memory."""
@@ -305,6 +314,19 @@ class Dataset:
         """Files and readers for one run, which closes them."""
         return self._opened.claim(context)
 
+    def _only_looking(self) -> Dataset:
+        """The same dataset, of which a run writes no rejects file."""
+        if self._errors.rejects is None:
+            return self
+        errors = ErrorPolicy("skip", None, self._errors.max_errors)
+        return Dataset(
+            self._opened,
+            verbs=self.verbs,
+            budget=self._budget,
+            config=self._config,
+            errors=errors,
+        )
+
     def _context(self) -> Context:
         return Context(
             memory_limit=self._budget.limit,
@@ -314,6 +336,25 @@ class Dataset:
 
     def _plan(self, source: Input) -> Plan:
         return make_plan(source.schema, self.verbs, source.context, self._config.batch_rows)
+
+
+class _Nowhere:
+    """A sink for runs of which only the figures matter."""
+
+    def __init__(self, schema: pa.Schema, context: Context) -> None:
+        """Nothing is kept."""
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        """Drop it."""
+
+    def commit(self) -> None:
+        """Nothing to complete."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing to undo."""
 
 
 class _Opened:
@@ -343,7 +384,7 @@ def open_dataset(
     what: Path | Sequence[Path],
     *,
     format: str | None = None,
-    on_error: OnError = "raise",
+    on_error: OnError | None = None,
     rejects: str | None = None,
     max_errors: int | None = None,
     budget: MemoryBudget | int | str | None = None,
@@ -358,7 +399,8 @@ def open_dataset(
         what: a path, a glob, a directory, a ``file://`` URL, or a list of them. Several files are
             one dataset: columns are matched by name and types promoted where that is exact.
         format: the format's name; by default the content decides.
-        on_error: ``"raise"``, ``"skip"`` or ``"quarantine"`` for records that cannot be read.
+        on_error: ``"raise"``, ``"skip"`` or ``"quarantine"`` for records that cannot be read; by
+            default ``"quarantine"`` with a rejects file and ``"raise"`` without.
         rejects: the file for bad records under ``"quarantine"``.
         max_errors: how many bad records are let pass.
         budget: memory that a run may add to the process; default a quarter of the machine's.
@@ -379,8 +421,9 @@ def open_dataset(
     """
     budget = budget if isinstance(budget, MemoryBudget) else MemoryBudget(budget)
     config = config or PipelineConfig()
-    errors = ErrorPolicy(on_error, rejects, max_errors)
-    context = Context(memory_limit=budget.limit, threads=config.threads, on_error=on_error)
+    policy = on_error or ("quarantine" if rejects else "raise")
+    errors = ErrorPolicy(policy, rejects, max_errors)
+    context = Context(memory_limit=budget.limit, threads=config.threads, on_error=policy)
     source = open_input(
         what,
         context,

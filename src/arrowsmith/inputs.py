@@ -33,13 +33,60 @@ _HEAD, _TAIL = 64 << 10, 4 << 10
 _SPLIT = 8 << 20
 
 
-@dataclass(slots=True)
-class _File:
-    """A file of the input, and its reader while that is open."""
+_KEPT = 32  # files whose readers stay open between knowing the schema and reading the rows
 
-    source: FileSource
-    reader: Reader
-    close: Callable[[], None]
+
+class _File:
+    """A file of the input, and its reader while that is open.
+
+    Attributes:
+        schema: of the reader.
+    """
+
+    def __init__(self, source: FileSource, make: Callable[[FileSource], Reader]) -> None:
+        self.source = source
+        self._make = make
+        self._stack = ExitStack()
+        self._reader: Reader | None = None
+        self.schema: pa.Schema = self.reader.schema
+
+    @property
+    def reader(self) -> Reader:
+        """The reader, opened again if it was closed."""
+        if self._reader is None:
+            self._stack.callback(self.source.close)
+            try:
+                self._reader = self._stack.enter_context(self._make(self.source))
+            except BaseException:
+                self.close()
+                raise
+        return self._reader
+
+    def widen(self) -> bool:
+        """Take a reader whose types fit the whole file; False if this one's are no guesses."""
+        reader = self.reader
+        if not isinstance(reader, WideningReader):
+            return False
+        self._reader = self._stack.enter_context(reader.widened())
+        self.schema = self._reader.schema
+        self.source.close()  # until its rows are read
+        return True
+
+    def count(self) -> int | None:
+        """The number of rows where metadata tells it."""
+        known = self._reader
+        if known is not None:
+            return known.count()
+        other = _File(self.source, self._make)
+        try:
+            return other.reader.count()
+        finally:
+            other.close()
+
+    def close(self) -> None:
+        """Close the reader, and let go of what it holds."""
+        self._reader = None
+        self._stack.close()
 
 
 class Input:
@@ -67,20 +114,24 @@ class Input:
         self.context = context
         self._path_column = file_path_column
         self._impl = get_catalog().load(spec)
-        with ExitStack() as stack:
-            self._files = [self._open(source, stack) for source in self.sources]
+        self._files: list[_File] = []
+        try:
+            for source in self.sources:
+                file = _File(source, self._make_reader)
+                self._files.append(file)
+                if len(self._files) > _KEPT:
+                    file.close()
             self.schema = self._unify()
-            self._stack = stack.pop_all()
+        except BaseException:
+            self.close()
+            raise
 
-    def _open(self, source: FileSource, stack: ExitStack) -> _File:
-        own = ExitStack()
-        stack.callback(own.close)
-        own.callback(source.close)
-        reader = own.enter_context(self._impl(source, self.options, self.context))
-        return _File(source, reader, own.close)
+    def _make_reader(self, source: FileSource) -> Reader:
+        reader: Reader = self._impl(source, self.options, self.context)
+        return reader
 
     def _unify(self) -> pa.Schema:
-        schemas = [(file.source.path, file.reader.schema) for file in self._files]
+        schemas = [(file.source.path, file.schema) for file in self._files]
         return unified_schema(schemas, self._path_column)
 
     def reopened(self, context: Context) -> Input:
@@ -95,13 +146,15 @@ class Input:
 
     def close(self) -> None:
         """Close all readers and files."""
-        self._stack.close()
+        with ExitStack() as stack:
+            for file in self._files:
+                stack.callback(file.close)
 
     def count(self) -> int | None:
         """The number of rows where the metadata of every file tells it."""
         total = 0
         for file in self._files:
-            rows = file.reader.count()
+            rows = file.count()
             if rows is None:
                 return None
             total += rows
@@ -118,21 +171,17 @@ class Input:
 
     def widen(self) -> bool:
         """Replace inferring readers by ones that fit all of their data; False if there are none."""
-        found = False
-        for file in self._files:
-            if isinstance(file.reader, WideningReader):
-                file.reader = self._stack.enter_context(file.reader.widened())
-                found = True
-        if found:
+        found = [file.widen() for file in self._files]
+        if any(found):
             self.schema = self._unify()
-        return found
+        return any(found)
 
     def tasks(self, request: ScanRequest) -> Iterator[ScanTask]:
         """The tasks of all files in order; a file is closed when its last task has been read."""
         columns = request.columns if request.columns is not None else tuple(self.schema.names)
         for file in self._files:
             adapter = Adapter(
-                file.reader.schema, self.schema, columns, file.source.path, self._path_column
+                file.schema, self.schema, columns, file.source.path, self._path_column
             )
             narrowed = self._narrowed(request, file, adapter)
             lease = _Lease(file.source.check_unchanged, file.close)
@@ -250,12 +299,12 @@ def open_input(
     spec = catalog.reader(format) if format is not None else None
     if spec is not None:  # a wrong option shows before any file is touched
         build_options(spec.options, given, owner=f"reader '{spec.name}'")
+    if file_path_column == "":
+        raise OptionError("file_path_column must not be empty")
     sources = _with_bytes(resolve(what, max_ratio=max_ratio), context)
     if spec is None:
         spec = _probe_all(sources)
     built: Any = build_options(spec.options, given, owner=f"reader '{spec.name}'")
-    if file_path_column == "":
-        raise OptionError("file_path_column must not be empty")
     return Input(sources, spec, built, context, file_path_column)
 
 
@@ -292,5 +341,6 @@ def _probe_all(sources: list[FileSource]) -> ReaderSpec:
 
 
 def _probe(source: FileSource) -> ReaderSpec:
-    head = Head(source.name, source.head(_HEAD), source.tail(_TAIL), source.size)
+    with source:
+        head = Head(source.name, source.head(_HEAD), source.tail(_TAIL), source.size)
     return get_catalog().probe(head, path=source.path)

@@ -189,14 +189,13 @@ class Adapter:
                 hint=f"read it as text: -r types={field.name}:string",
             ) from None
 
-
     def _not_empty(self, field: pa.Field) -> SchemaConflict:
         return SchemaConflict(
             f"column '{field.name}' has values, where the sample that its type was inferred from "
             f"has none and other files have {field.type}",
             column=field.name,
             path=self._path,
-            hint=f"use infer=\"full\", or -r types={field.name}:{field.type}",
+            hint=f'use infer="full", or -r types={field.name}:{field.type}',
         )
 
 

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import sys
 
-# Read by pyarrow when it is first imported; the command line interface sets it by itself.
-os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "jemalloc")
+import arrowsmith  # before pyarrow, so that it can choose the allocator
 
-from consumer import print_facts
-
-import arrowsmith
+from consumer import print_facts  # isort: skip
 
 print_facts(arrowsmith.open(sys.argv[1]).batches())

@@ -184,15 +184,17 @@ def _needed(steps: list[BoundTransform], inputs: list[pa.Schema]) -> tuple[str, 
 
 def _pushed_predicate(steps: list[BoundTransform]) -> Predicate | None:
     """What the filters ask of the rows as the reader gives them."""
-    from arrowsmith.predicate import And
-
     found = []
     for step in steps:
         if isinstance(step, Filter):
             found.append(step.predicate)
         elif not isinstance(step, Select):
             break
-    return And(found) if found else None
+    if not found:
+        return None
+    from arrowsmith.predicate import And
+
+    return And(found)
 
 
 def _pushed_limit(steps: list[BoundTransform]) -> int | None:

@@ -11,7 +11,7 @@ import pyarrow as pa
 from arrowsmith.errors import DataError, OptionError, SourceEmpty
 from arrowsmith.formats.csv.columns import Column, parse_type
 from arrowsmith.formats.csv.dialect import Dialect
-from arrowsmith.formats.csv.infer import Guess, guess
+from arrowsmith.formats.csv.infer import Cells, Guess, guess
 from arrowsmith.formats.csv.layout import Layout, lay_out, without
 from arrowsmith.formats.csv.parse import parse_text
 from arrowsmith.formats.csv.probe import DELIMITERS
@@ -73,10 +73,12 @@ def sniff(source: Source, options: CsvReadOptions) -> Sniffed:
     samples = [rows]
     if not whole and options.infer != "none":
         samples += _elsewhere(source, skipped + len(head), dialect, width, options)
-    guesses = [_guess(samples, place) for place in range(width)]
-    header = _has_header(first, guesses) if options.header is None else options.header
+    cells = Cells.of(pa.concat_arrays(first))
+    above = [cells.guess(place) for place in range(width)]
+    guesses = _guesses(samples, width)
+    header = _has_header(above, guesses) if options.header is None else options.header
     if not header:
-        guesses = [known.join(guess(cell)) for known, cell in zip(guesses, first, strict=True)]
+        guesses = [known.join(cell) for known, cell in zip(guesses, above, strict=True)]
     if options.infer == "none":
         guesses = [Guess(pa.string())] * width
     names = _names(first, header, width, options)
@@ -247,18 +249,27 @@ def _sound(raw: bytes, ended: bool, dialect: Dialect, width: int) -> bytes | Non
     return raw[int(layout.starts[1]) : int(layout.follows[last - 1])]
 
 
-def _guess(samples: Sequence[pa.RecordBatch], place: int) -> Guess:
-    parts = [batch.column(place) for batch in samples]
-    return guess(pa.concat_arrays(parts) if len(parts) > 1 else parts[0])
+def _guesses(samples: Sequence[pa.RecordBatch], width: int) -> list[Guess]:
+    """Of each column; its first cell, looked at with all others, says what need not be tried."""
+    rows = samples[0]
+    if not rows.num_rows:
+        able = [None] * width
+    else:
+        cells = Cells.of(pa.concat_arrays([column[:1] for column in rows.columns]))
+        able = [cells.candidates(place) for place in range(width)]
+    parts = [[batch.column(place) for batch in samples] for place in range(width)]
+    return [
+        guess(pa.concat_arrays(part) if len(part) > 1 else part[0], candidates)
+        for part, candidates in zip(parts, able, strict=True)
+    ]
 
 
-def _has_header(first: Sequence[pa.StringArray], guesses: Sequence[Guess]) -> bool:
+def _has_header(cells: Sequence[Guess], guesses: Sequence[Guess]) -> bool:
     """Whether the first record's cells differ from what stands below them.
 
     A column of numbers below a text tells a header, below a number none. Where all is text, or
     there is nothing below, a first record of texts is a header.
     """
-    cells = [guess(cell) for cell in first]
     text = pa.string()
     pairs = [(c.type, g.type) for c, g in zip(cells, guesses, strict=True) if c.type != pa.null()]
     typed = [(c, g) for c, g in pairs if g not in (text, pa.null())]
