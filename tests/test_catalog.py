@@ -503,6 +503,6 @@ def test_a_target_without_a_known_suffix_lists_the_known_ones(catalog_of: Make) 
 def test_two_sinks_of_one_suffix_are_ambiguous(catalog_of: Make) -> None:
     catalog = catalog_of(a=[sink("a", ".x"), sink("b", ".x")])
     with pytest.raises(
-        AmbiguousFormat, match="a and b match equally well; say which, as in to='a'"
+        AmbiguousFormat, match="a and b match equally well; say which, as in --to a or format='a'"
     ):
         catalog.sink_for("out.x")

@@ -346,8 +346,10 @@ def test_bad_records_are_handed_over(range_bytes: int, seekable: bool) -> None:
         "text follows a closing quote",
         "found 1 field where there should be 2",
         "byte 0xff is not UTF-8",
-        "the quote that opens here is never closed",
+        "the quote that opens here is never closed: all up to the end of the file, 20 bytes in "
+        "2 lines, is one bad record",
     ]
+    assert run.warnings == [f"t.csv: line 11: {reasons[-1]}"]
     assert all(r.source == "t.csv" for r in run.rejects)
 
 
@@ -364,7 +366,7 @@ def test_bad_records_are_handed_over(range_bytes: int, seekable: bool) -> None:
 def test_the_first_bad_record_is_named(text: str | bytes, message: str) -> None:
     with pytest.raises(DataError, match=message) as caught:
         table(opened(text))
-    assert "on_error" in str(caught.value)
+    assert "--on-error skip" in str(caught.value)
 
 
 def test_values_that_do_not_fit_an_explicit_type() -> None:

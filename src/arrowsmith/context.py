@@ -2,15 +2,35 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import tempfile
 import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
-from arrowsmith.errors import Cancelled, DataError
+from arrowsmith.errors import Cancelled, DataError, TargetError
 from arrowsmith.plugin.protocols import OnError, Reject
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+class _Scratch(io.FileIO):
+    """A temporary file that says so when the disk is full."""
+
+    def write(self, data: Any, /) -> int:
+        try:
+            return super().write(data) or 0
+        except OSError as error:
+            if error.errno not in _FULL:
+                raise
+            raise TargetError(
+                "no space left for temporary files",
+                path=tempfile.gettempdir(),
+                hint="make room there, or set TMPDIR to a folder on a larger disk",
+            ) from error
 
 
 class Context:
@@ -62,7 +82,10 @@ class Context:
 
     @contextmanager
     def scratch(self) -> Iterator[BinaryIO]:
-        with tempfile.TemporaryFile(prefix="arrowsmith-") as file:
+        with (
+            tempfile.TemporaryFile(prefix="arrowsmith-", buffering=0) as raw,
+            io.BufferedRandom(_Scratch(raw.fileno(), "r+b", closefd=False)) as file,
+        ):
             yield cast(BinaryIO, file)
 
     def warn(self, message: str) -> None:

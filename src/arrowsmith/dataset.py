@@ -55,9 +55,9 @@ class Dataset:
     ) -> None:
         self._opened = opened
         self.verbs = verbs
-        self._budget = budget
-        self._config = config
-        self._errors = errors
+        self.budget = budget
+        self.config = config
+        self.errors = errors
 
     # --- what it is ------------------------------------------------------------------------------
 
@@ -120,9 +120,9 @@ class Dataset:
         return Dataset(
             self._opened,
             verbs=(*self.verbs, verb),
-            budget=self._budget,
-            config=self._config,
-            errors=self._errors,
+            budget=self.budget,
+            config=self.config,
+            errors=self.errors,
         )
 
     def select(self, *columns: str) -> Dataset:
@@ -187,7 +187,7 @@ class Dataset:
             SchemaConflict: a value contradicts the type inferred from a sample.
             DataError: a bad record under ``on_error="raise"``.
         """
-        config = self._config
+        config = self.config
         if batch_rows is not None:
             config = dataclasses.replace(config, batch_rows=batch_rows)
         return self._batches(config, stats if stats is not None else RunStats())
@@ -195,7 +195,7 @@ class Dataset:
     def _batches(self, config: PipelineConfig, stats: RunStats) -> Iterator[pa.RecordBatch]:
         gauge = MemoryGauge()
         context = self._context()
-        log = RejectLog(self._errors.rejects, max_errors=self._errors.max_errors)
+        log = RejectLog(self.errors.rejects, max_errors=self.errors.max_errors)
         with self.claim(context) as source, log:
             plan = make_plan(source.schema, self.verbs, source.context, config.batch_rows)
             stats.warnings = source.context.warnings
@@ -240,7 +240,7 @@ class Dataset:
             TargetExists: the file is there and ``overwrite`` is not set.
             ArrowsmithError: whatever a stage found wrong.
         """
-        known = self._errors
+        known = self.errors
         policy = on_error or ("quarantine" if rejects else known.on_error)
         if rejects is None and policy == "quarantine":
             rejects = known.rejects
@@ -251,8 +251,8 @@ class Dataset:
             self,
             (),
             target,
-            budget=budget if budget is not None else self._budget,
-            config=config or self._config,
+            budget=budget if budget is not None else self.budget,
+            config=config or self.config,
             format=format,
             options=options,
             overwrite=overwrite,
@@ -271,10 +271,10 @@ class Dataset:
                 return rows
         slim = self._only_looking()
         # which records are bad may depend on any column
-        if self._errors.on_error == "raise" and len(self.schema) > 1:
+        if self.errors.on_error == "raise" and len(self.schema) > 1:
             slim = slim.select(self.schema.names[0])
         run = Pipeline(
-            slim, (), _Nowhere, budget=self._budget, config=self._config, errors=slim._errors
+            slim, (), _Nowhere, budget=self.budget, config=self.config, errors=slim.errors
         )
         return run.run().rows_out
 
@@ -316,26 +316,26 @@ class Dataset:
 
     def _only_looking(self) -> Dataset:
         """The same dataset, of which a run writes no rejects file."""
-        if self._errors.rejects is None:
+        if self.errors.rejects is None:
             return self
-        errors = ErrorPolicy("skip", None, self._errors.max_errors)
+        errors = ErrorPolicy("skip", None, self.errors.max_errors)
         return Dataset(
             self._opened,
             verbs=self.verbs,
-            budget=self._budget,
-            config=self._config,
+            budget=self.budget,
+            config=self.config,
             errors=errors,
         )
 
     def _context(self) -> Context:
         return Context(
-            memory_limit=self._budget.limit,
-            threads=self._config.threads,
-            on_error=self._errors.on_error,
+            memory_limit=self.budget.limit,
+            threads=self.config.threads,
+            on_error=self.errors.on_error,
         )
 
     def _plan(self, source: Input) -> Plan:
-        return make_plan(source.schema, self.verbs, source.context, self._config.batch_rows)
+        return make_plan(source.schema, self.verbs, source.context, self.config.batch_rows)
 
 
 class _Nowhere:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import PurePath
 from typing import Any, Self
@@ -72,14 +72,16 @@ class _File:
         self.source.close()  # until its rows are read
         return True
 
-    def count(self) -> int | None:
-        """The number of rows where metadata tells it."""
+    @contextmanager
+    def asked(self) -> Iterator[Reader]:
+        """The reader for a question of metadata; what is closed is closed again."""
         known = self._reader
         if known is not None:
-            return known.count()
+            yield known
+            return
         other = _File(self.source, self._make)
         try:
-            return other.reader.count()
+            yield other.reader
         finally:
             other.close()
 
@@ -154,7 +156,8 @@ class Input:
         """The number of rows where the metadata of every file tells it."""
         total = 0
         for file in self._files:
-            rows = file.count()
+            with file.asked() as reader:
+                rows = reader.count()
             if rows is None:
                 return None
             total += rows
@@ -164,9 +167,10 @@ class Input:
         """What the readers tell of their files: numbers added up, texts joined."""
         merged: dict[str, int | str | list[str]] = {}
         for file in self._files:
-            if isinstance(file.reader, DescribingReader):
-                for name, value in file.reader.details().items():
-                    merged[name] = _merged(merged.get(name), value)
+            with file.asked() as reader:
+                told = reader.details() if isinstance(reader, DescribingReader) else {}
+            for name, value in told.items():
+                merged[name] = _merged(merged.get(name), value)
         return merged
 
     def widen(self) -> bool:

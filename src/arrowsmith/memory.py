@@ -11,12 +11,14 @@ import re
 import threading
 import time
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 
-from arrowsmith.errors import BudgetExceeded
+from arrowsmith.errors import BudgetExceeded, OptionError
 from arrowsmith.plugin.options import parse_size
 
 DEFAULT_SHARE = 0.25
+_LEAST = 16  # MB to advise: the next piece would not fit into much less either
 _NO_LIMIT = 1 << 60  # cgroup v1 reports a huge number where there is none
 
 
@@ -39,6 +41,8 @@ class MemoryBudget:
 
     def __init__(self, limit: int | str | None = None) -> None:
         self.limit = int(machine_memory() * DEFAULT_SHARE) if limit is None else parse_size(limit)
+        if self.limit < 1:
+            raise OptionError("a memory budget must be at least one byte", hint="such as 512MB")
 
     def __repr__(self) -> str:
         return f"MemoryBudget({self.limit})"
@@ -143,18 +147,41 @@ def _quick_reader() -> Callable[[], int]:
 
 
 def release_unused() -> None:
-    """Ask the allocator to give back to the system what it holds without use."""
+    """Ask the allocators, Arrow's and the C library's, to give back what they hold without use."""
     import pyarrow as pa
 
     pa.default_memory_pool().release_unused()
+    trim = _malloc_trim()
+    if trim is not None:
+        trim(0)
+
+
+@lru_cache(maxsize=1)
+def _malloc_trim() -> Callable[[int], int] | None:
+    """glibc's ``malloc_trim``; other C libraries have none."""
+    import ctypes
+
+    try:
+        return ctypes.CDLL(None).malloc_trim
+    except (AttributeError, OSError, TypeError):
+        return None
 
 
 def budget_exceeded(what: str, needed: int, limit: int, path: str | None = None) -> BudgetExceeded:
     """The error for one piece that does not fit into the budget, naming a budget that would do."""
-    megabytes = (needed >> 20) + 1
+    enough = f"{max((needed >> 20) + 1, _LEAST)}MB"
     return BudgetExceeded(
-        f"{what} needs about {needed >> 20} MB, more than the memory budget of {limit >> 20} MB",
+        f"{what} needs about {_in_words(needed)}, more than the memory budget of"
+        f" {_in_words(limit)}",
         needed=needed,
         path=path,
-        hint=f"give it more: --memory {megabytes}MB or budget=MemoryBudget('{megabytes}MB')",
+        hint=f"give it more: --memory {enough} or budget=MemoryBudget('{enough}')",
     )
+
+
+def _in_words(nbytes: int) -> str:
+    if nbytes >= 10 << 20:
+        return f"{nbytes >> 20} MB"
+    if nbytes >= 1 << 20:
+        return f"{nbytes / (1 << 20):.1f} MB"
+    return f"{nbytes / 1024:.0f} KB" if nbytes >= 1024 else f"{nbytes} bytes"

@@ -25,13 +25,19 @@ def unified_schema(schemas: Sequence[tuple[str, pa.Schema]], path_column: str | 
         path_column: name of the added column of file paths, or None.
 
     Raises:
-        SchemaMismatch: two files have types for a column that do not unify.
+        SchemaMismatch: two files have types for a column that do not unify, or no column in common.
         OptionError: the data has a column named as ``path_column``.
     """
     fields: dict[str, tuple[pa.Field, str]] = {}
     unseen: set[str] = set()
     for index, (path, schema) in enumerate(schemas):
         _check_unique(schema, path)
+        if index and fields.keys().isdisjoint(schema.names):
+            raise SchemaMismatch(
+                f"has no column in common with {schemas[0][0]}",
+                path=path,
+                hint="files of one dataset share columns; open these apart",
+            )
         empty = noted_empty(schema)
         for field in schema:
             if field.name in empty:
@@ -86,7 +92,8 @@ def _unified_field(known: pa.Field, known_path: str, field: pa.Field, path: str)
         raise SchemaMismatch(
             f"column '{field.name}' is {field.type} where {known_path} has {known.type}",
             path=path,
-            hint=f"name one type, such as -r types={field.name}:string, or open each alone",
+            hint="open each alone and cast the column, or, of text files, name one type for both"
+            f" (-r types={field.name}:string)",
         )
     return known.with_type(kind).with_nullable(known.nullable or field.nullable)
 

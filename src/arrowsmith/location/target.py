@@ -175,6 +175,9 @@ class FileTarget:
                     self._fd = self._open_hidden()
         except OSError as error:
             self.abort()
+            if error.errno == errno.ENOENT and os.path.isdir(self._folder):  # as /proc answers
+                what = f"no file can be made in {self._folder}"
+                raise TargetError(what, path=self.path, hint="write elsewhere") from error
             raise _target_error(error, self.path) from error
         self._stream = _TargetStream(self._fd, self.path, self.compression)
         return cast(BinaryIO, self._stream)
@@ -222,6 +225,21 @@ class FileTarget:
 
     # --- the end ---
 
+    def finish(self) -> None:
+        """Close the stream: all that a full disk can spoil has been written when this returns.
+
+        Raises:
+            TargetError: a write has failed, now or before, or nothing was opened.
+        """
+        if self._stream is None or self._fd is None:
+            raise TargetError("there is nothing to publish", path=self.path)
+        try:
+            self._stream.close()
+        except OSError as error:
+            raise _target_error(error, self.path) from error
+        if not self._stream.complete:
+            raise TargetError("was not written completely, so is not kept", path=self.path)
+
     def publish(self) -> None:
         """Give the file its name, complete. The stream is closed first if it is not yet.
 
@@ -229,13 +247,9 @@ class FileTarget:
             TargetExists: another file has that name now and ``overwrite`` is False.
             TargetError: a write has failed before, nothing was opened, or the disk is full.
         """
-        if self._stream is None or self._fd is None:
-            raise TargetError("there is nothing to publish", path=self.path)
         try:
-            self._stream.close()
-            if not self._stream.complete:
-                raise TargetError("was not written completely, so is not kept", path=self.path)
-            if not self._direct:
+            self.finish()
+            if not self._direct and self._fd is not None:
                 mode = self._mode()
                 if mode is not None:
                     os.fchmod(self._fd, mode)

@@ -17,28 +17,31 @@ from arrowsmith.plugin.protocols import Chunk
 
 Size = Callable[[int, int], int]  # bytes of the rows start..stop
 
+_GUESS = 16  # bytes of a value of a type whose layout does not tell
+
 
 class Chunker:
-    """Collects batches and gives back chunks as lists of zero-copy slices.
+    """Collects batches and gives back chunks: lists of zero-copy slices, and their bytes.
 
     Example:
-        >>> chunker = Chunker(Chunk(rows=2, nbytes=1 << 20))
+        >>> chunker = Chunker(Chunk(rows=2, nbytes=1 << 20), pa.schema({"a": pa.int64()}))
         >>> batch = pa.record_batch({"a": [1, 2, 3]})
-        >>> [sum(b.num_rows for b in chunk) for chunk in chunker.push(batch)]
+        >>> [sum(b.num_rows for b in parts) for parts, nbytes in chunker.push(batch)]
         [2]
-        >>> [b.num_rows for b in chunker.flush()]
+        >>> [b.num_rows for b in chunker.flush()[0]]
         [1]
     """
 
-    def __init__(self, chunk: Chunk) -> None:
-        self._chunk = chunk
+    def __init__(self, chunk: Chunk, schema: pa.Schema) -> None:
+        self.chunk = chunk
+        self._sizes = BatchSizes(schema)
         self._parts: list[pa.RecordBatch] = []
         self._rows = 0
         self._nbytes = 0
 
-    def push(self, batch: pa.RecordBatch) -> Iterator[list[pa.RecordBatch]]:
+    def push(self, batch: pa.RecordBatch) -> Iterator[tuple[list[pa.RecordBatch], int]]:
         """Take a batch; the chunks that it completes."""
-        size = batch_size(batch)
+        size = self._sizes.of(batch)
         start = 0
         while start < batch.num_rows:
             taken = self._fitting(size, start, batch.num_rows)
@@ -47,19 +50,23 @@ class Chunker:
                 self._rows += taken
                 self._nbytes += size(start, start + taken)
                 start += taken
-            if start < batch.num_rows or self._rows == self._chunk.rows:
+            if start < batch.num_rows or self._rows == self.chunk.rows:
                 yield self.flush()
 
-    def flush(self) -> list[pa.RecordBatch]:
+    def flush(self) -> tuple[list[pa.RecordBatch], int]:
         """What has been collected, which may be nothing."""
-        parts, self._parts = self._parts, []
-        self._rows = self._nbytes = 0
-        return parts
+        chunk = self._parts, self._nbytes
+        self._parts, self._rows, self._nbytes = [], 0, 0
+        return chunk
+
+    def size(self, batch: pa.RecordBatch) -> int:
+        """The bytes of a batch as they are counted here: those of its slices add up to it."""
+        return self._sizes.of(batch)(0, batch.num_rows)
 
     def _fitting(self, size: Size, start: int, stop: int) -> int:
         """How many rows from ``start`` still go into the open chunk."""
-        most = min(stop - start, self._chunk.rows - self._rows)
-        room = self._chunk.nbytes - self._nbytes
+        most = min(stop - start, self.chunk.rows - self._rows)
+        room = self.chunk.nbytes - self._nbytes
         if size(start, start + most) <= room:
             return most
         low, high = 0, most  # size(low) fits, size(high) does not
@@ -72,18 +79,51 @@ class Chunker:
         return low if low or self._rows else 1
 
 
-def batch_size(batch: pa.RecordBatch) -> Size:
-    """A function that gives the bytes of any row range of ``batch`` in a few look-ups."""
-    sizes = [_array_size(column) for column in batch.columns]
-    return lambda start, stop: sum(size(start, stop) for size in sizes)
+class BatchSizes:
+    """Gives the bytes of any row range of a batch in a few look-ups.
+
+    Columns of fixed width are added up once for the schema: files may have ten thousand of them.
+    """
+
+    def __init__(self, schema: pa.Schema) -> None:
+        widths = [fixed_width(field.type) for field in schema]
+        self._fixed = sum(width for width in widths if width is not None)
+        self._varying = [place for place, width in enumerate(widths) if width is None]
+
+    def of(self, batch: pa.RecordBatch) -> Size:
+        fixed = self._fixed
+        sizes = [_array_size(batch.column(place)) for place in self._varying]
+        return lambda start, stop: (stop - start) * fixed + sum(size(start, stop) for size in sizes)
+
+
+def fixed_width(kind: pa.DataType) -> int | None:
+    """Bytes of a value, whole ones so that sizes add up; None where values differ in size."""
+    types = pa.types
+    if isinstance(kind, pa.BaseExtensionType):
+        return fixed_width(kind.storage_type)
+    if types.is_dictionary(kind):
+        return fixed_width(kind.index_type)
+    if types.is_null(kind):
+        return 0
+    if types.is_union(kind) or types.is_run_end_encoded(kind) or _is_list_view(kind):
+        return _GUESS
+    try:
+        return -(-kind.bit_width // 8)
+    except ValueError:
+        return None
+
+
+def _is_list_view(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_list_view(kind) or pa.types.is_large_list_view(kind))
 
 
 def _array_size(array: pa.Array) -> Size:
     kind = array.type
-    if isinstance(kind, pa.ExtensionType):
+    width = fixed_width(kind)
+    if width is not None:
+        return lambda start, stop: (stop - start) * width
+    if isinstance(kind, pa.BaseExtensionType):
         return _array_size(array.storage)
-    if pa.types.is_dictionary(kind):
-        return _array_size(array.indices)
     if pa.types.is_struct(kind):
         children = [_array_size(array.field(i)) for i in range(kind.num_fields)]
         return lambda start, stop: sum(child(start, stop) for child in children)
@@ -91,14 +131,7 @@ def _array_size(array: pa.Array) -> Size:
         return _fixed_list_size(array)
     if _has_offsets(kind):
         return _offsets_size(array)
-    if pa.types.is_string_view(kind) or pa.types.is_binary_view(kind):
-        return _view_size(array)
-    try:
-        bits = kind.bit_width
-    except ValueError:  # null, unions, run-end encoded, list views
-        bits = 0 if pa.types.is_null(kind) else 128
-    width = -(-bits // 8)  # whole bytes, so that sizes add up however the rows are sliced
-    return lambda start, stop: (stop - start) * width
+    return _view_size(array)
 
 
 def _has_offsets(kind: pa.DataType) -> bool:

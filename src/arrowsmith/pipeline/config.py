@@ -70,7 +70,7 @@ class RunStats:
         chunks: pieces written by the sink.
         rejected: records left out by ``on_error``.
         seconds: time spent in the stages ``read``, ``transform``, ``encode``, ``write``, summed
-            over the threads.
+            over the threads, since the last restart.
         elapsed: wall time in seconds.
         blocked: seconds for which the source waited because memory or a queue was full.
         peak_memory: most bytes of anonymous memory above the start of the run.

@@ -22,13 +22,14 @@ import pyarrow as pa
 
 from arrowsmith.context import Context
 from arrowsmith.memory import MemoryGauge
+from arrowsmith.pipeline.chunks import Chunker
 from arrowsmith.pipeline.config import PipelineConfig, RunStats
 from arrowsmith.pipeline.ledger import Ledger
-from arrowsmith.pipeline.pieces import Scan, Slot, at_stage, close
+from arrowsmith.pipeline.pieces import Drawn, Scan, Slot, at_stage, close, held_bytes, staged
 from arrowsmith.pipeline.rejects import RejectLog
 from arrowsmith.pipeline.tail import Tail, split_steps
 from arrowsmith.pipeline.watch import Watch
-from arrowsmith.plugin.protocols import BoundTransform, Chunk, Reject, ScanTask
+from arrowsmith.plugin.protocols import BoundTransform, ScanTask
 
 Encode = Callable[[pa.RecordBatch], Any]
 
@@ -42,7 +43,7 @@ class Engine:
         context: carries the budget and cancellation.
         config: threads and queue sizes.
         stats: counted into while running.
-        chunk: sizes into which the output is cut; None passes batches on as they come.
+        chunker: cuts the output for a sink; None passes batches on as they come.
         prepare: called with the first chunk before any is encoded.
         encode: makes what the consumer gets out of a chunk, on the workers; None for the chunk.
         gauge: measures the process's memory since the run began.
@@ -59,14 +60,14 @@ class Engine:
         config: PipelineConfig,
         stats: RunStats,
         gauge: MemoryGauge,
-        chunk: Chunk | None = None,
+        chunker: Chunker | None = None,
         prepare: Callable[[pa.RecordBatch], None] | None = None,
         encode: Encode | None = None,
-        rejects: RejectLog | None = None,
+        rejects: RejectLog,
         progress: Callable[[RunStats], None] | None = None,
     ) -> None:
         self._parallel, ordered = split_steps(steps)
-        self._tail = Tail(ordered, chunk)
+        self._tail = Tail(ordered, chunker)
         self._tasks = tasks
         self._context = context
         self._config = config
@@ -75,12 +76,8 @@ class Engine:
         self._encode = encode
         self._rejects = rejects
         self._progress = progress
-        self._ledger = Ledger(
-            context.memory_limit,
-            config.backpressure_threshold,
-            gauge,
-            chunk if encode is not None else None,
-        )
+        encoded = chunker.chunk if chunker is not None and encode is not None else None
+        self._ledger = Ledger(context.memory_limit, config, gauge, encoded)
         self._gauge = gauge
         self._cond = threading.Condition()
         self._scans: deque[Scan] = deque()
@@ -88,6 +85,7 @@ class Engine:
         self._output: deque[Slot] = deque()
         self._draining = False
         self._exhausted = False
+        self._ended = False
         self._flushed = False
         self._failure: BaseException | None = None
         self._stopped = False
@@ -145,6 +143,11 @@ class Engine:
                 if self._stopped or not self._output:
                     return
                 slot = self._output.popleft()
+                if slot.failure is not None:
+                    try:
+                        raise slot.failure
+                    finally:
+                        del slot  # it would hold the exception, whose traceback holds this frame
                 self._stats.chunks += 1
                 self._stats.rows_out += slot.rows
                 self._cond.notify_all()
@@ -204,7 +207,7 @@ class Engine:
         return len(self._scans) <= self._config.threads and self._ledger.may_admit(cost)
 
     def _over(self) -> bool:
-        return self._stopped or self._failure is not None or self._tail.enough
+        return self._stopped or self._ended or self._failure is not None
 
     @property
     def _drained(self) -> bool:
@@ -251,7 +254,7 @@ class Engine:
             return False
         capacity = self._config.buffer_capacity
         if scan is self._scans[0]:
-            roomy = self._ledger.fits(0) and len(self._output) < capacity
+            roomy = self._ledger.may_advance(scan.last) and len(self._output) < capacity
             return roomy or self._drained
         if not scan.started:
             return True  # its cost is reserved since it was admitted
@@ -259,42 +262,23 @@ class Engine:
 
     def _advance(self, scan: Scan) -> None:
         """Draw one batch from a task and run the stateless steps over it."""
-        output: pa.RecordBatch | BaseException | None
-        began = time.perf_counter()
-        middle = None
-        rows = size = 0
-        try:
-            assert scan.iterator is not None
-            with self._context.collecting(scan.rejects):
-                output = next(scan.iterator, None)
-                middle = time.perf_counter()
-                if output is not None:
-                    rows, size = output.num_rows, output.nbytes
-                    for step in self._parallel:
-                        output = step(output)
-        except BaseException as error:
-            output = at_stage(error, "read" if middle is None else "transform")
-        ended = time.perf_counter()
+        drawn = scan.draw(self._parallel, self._context)
         with self._cond:
             stats = self._stats
-            stats.seconds["read"] += (middle or ended) - began
-            stats.seconds["transform"] += ended - (middle or ended)
+            stats.seconds["read"] += drawn.read
+            stats.seconds["transform"] += drawn.transform
+            stats.rows_in += drawn.rows
+            stats.bytes_in += drawn.nbytes
+            stats.batches += drawn.batch is not None
             scan.busy = False
-            if isinstance(output, pa.RecordBatch):
-                stats.rows_in += rows
-                stats.bytes_in += size
-                stats.batches += 1
-                if output.num_rows:
-                    scan.last = output.nbytes
-                    self._ledger.used += scan.last
-                    scan.outputs.append(output)
-            else:
-                if output is not None:
-                    scan.outputs.append(output)
+            scan.last = drawn.size
+            scan.outputs.append(drawn)
+            self._ledger.used += drawn.size
+            if drawn.failure is not None or drawn.batch is None:
                 scan.finished = True
                 scan.iterator = None
                 self._ledger.used -= scan.cost
-            if self._tail.enough:
+            if self._ended:
                 close(scan.iterator)
             self._cond.notify_all()
 
@@ -305,12 +289,13 @@ class Engine:
             assert self._encode is not None
             value = self._encode(slot.take())
         except BaseException as error:
-            self._fail(at_stage(error, "encode"))
-            return
+            slot.fail(at_stage(error, "encode"))
         with self._cond:
             self._stats.seconds["encode"] += time.perf_counter() - began
             self._ledger.encoding -= 1
-            slot.fill(value)
+            if slot.failure is None:
+                slot.fill(value)
+                slot.nbytes = held_bytes(value)
             self._ledger.used += slot.nbytes - reserved
             self._cond.notify_all()
 
@@ -318,6 +303,15 @@ class Engine:
 
     def _drain(self) -> None:
         """Move what the first tasks have given to the ordered output; one worker at a time."""
+        try:
+            self._move()
+        except BaseException as error:
+            with self._cond:
+                self._end_early()
+                self._output.append(Slot.failed(error))
+                self._draining, self._flushed = False, True
+
+    def _move(self) -> None:
         while True:
             with self._cond:
                 scan = self._scans[0] if self._scans and not self._over() else None
@@ -325,45 +319,38 @@ class Engine:
                     self._draining = False
                     self._cond.notify_all()
                     return
-                if not scan.outputs:
+                drawn = scan.outputs.popleft() if scan.outputs else None
+                if drawn is None:
                     self._scans.popleft()
                     self._cond.notify_all()
-                    item: pa.RecordBatch | None = None
-                else:
-                    first = scan.outputs.popleft()
-                    if isinstance(first, BaseException):
-                        raise first
-                    item = first
-            if item is None:
-                self._log(scan.rejects)
-            else:
-                self._emit(item)
+            if drawn is not None:
+                self._emit(drawn)
 
-    def _log(self, rejects: list[Reject]) -> None:
-        if rejects:
-            self._stats.rejected += len(rejects)
-            if self._rejects is not None:
-                self._rejects.write(rejects)
-
-    def _emit(self, batch: pa.RecordBatch) -> None:
-        size = batch.nbytes
+    def _emit(self, drawn: Drawn) -> None:
+        """Put what was drawn into the ordered output."""
+        if drawn.rejects:
+            self._stats.rejected += len(drawn.rejects)
+            self._rejects.write(drawn.rejects)
+        if drawn.failure is not None:
+            raise drawn.failure
+        if drawn.batch is None:
+            return
         began = time.perf_counter()
-        try:
-            batch = self._tail.step(batch)
-        except BaseException as error:
-            raise at_stage(error, "transform") from None
+        with staged("transform"):
+            batch = self._tail.step(drawn.batch)
+        size = self._tail.size(batch)
         with self._cond:
             self._stats.seconds["transform"] += time.perf_counter() - began
-            self._ledger.used += batch.nbytes - size
-        for parts in self._tail.cut(batch):
-            self._put(parts)
+            self._ledger.used += size - drawn.size
+        for parts, nbytes in self._tail.cut(batch, size):
+            self._put(parts, nbytes)
         if self._tail.enough:
             with self._cond:
                 self._end_early()
 
     def _end_early(self) -> None:
-        """Forget what was begun behind the limit."""
-        self._log(self._scans[0].rejects)
+        """Forget what was begun and has not been put in order yet."""
+        self._ended = True
         for scan in self._scans:
             if not scan.busy:
                 close(scan.iterator)
@@ -371,28 +358,27 @@ class Engine:
         self._exhausted = True
         self._cond.notify_all()
 
-    def _put(self, parts: list[pa.RecordBatch]) -> None:
+    def _put(self, parts: list[pa.RecordBatch], nbytes: int) -> None:
         """Give the consumer a chunk, by way of the encoders where there are any."""
-        slot = Slot(parts)
-        self._ledger.check(
-            "one chunk of the output", slot.nbytes + self._ledger.encode_cost(slot.nbytes)
-        )
+        slot = Slot(parts, nbytes)
+        self._ledger.check("one chunk of the output", nbytes + self._ledger.encode_cost(nbytes))
         if self._encode is None:
             slot.fill(slot.take())
         elif self._prepare is not None:
             prepare, self._prepare = self._prepare, None
             slot.parts = [slot.take()]
-            prepare(slot.parts[0])
+            with staged("encode"):
+                prepare(slot.parts[0])
         with self._cond:
-            self._ledger.expect(slot.nbytes)
+            self._ledger.expect(nbytes)
             self._output.append(slot)
             if not slot.ready:
                 self._jobs.append(slot)
             self._cond.notify_all()
 
     def _flush(self) -> None:
-        for parts in self._tail.flush():
-            self._put(parts)
+        for parts, nbytes in self._tail.flush():
+            self._put(parts, nbytes)
         with self._cond:
             self._draining = False
             self._flushed = True

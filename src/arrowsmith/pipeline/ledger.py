@@ -6,9 +6,11 @@ import threading
 import time
 
 from arrowsmith.memory import MemoryGauge, budget_exceeded, release_unused
+from arrowsmith.pipeline.config import PipelineConfig
 from arrowsmith.plugin.protocols import Chunk
 
-_OVERHEAD = 8 << 20  # threads, codecs, and pages that the allocator has yet to give back
+_OVERHEAD = 4 << 20  # of the run: what is imported late, pages yet to be given back
+_THREAD_OVERHEAD = 3 << 20  # of each thread: its stack, codecs and caches of the allocators
 _HARD = 0.95  # share of the budget at which the measured memory itself stops new work
 _RELIEF_PAUSE = 0.02  # seconds between two calls of a thread, which cost up to a millisecond each
 
@@ -18,7 +20,7 @@ class Ledger:
 
     Args:
         limit: the budget in bytes.
-        threshold: share of it up to which new work is begun.
+        config: the share of it up to which new work is begun, and the threads.
         gauge: measures the process's memory since the run began.
         chunk: what the sink encodes at a time; None where nothing is encoded.
 
@@ -28,15 +30,18 @@ class Ledger:
     """
 
     def __init__(
-        self, limit: int, threshold: float, gauge: MemoryGauge, chunk: Chunk | None
+        self, limit: int, config: PipelineConfig, gauge: MemoryGauge, chunk: Chunk | None
     ) -> None:
-        share = int(limit * threshold)
+        share = int(limit * config.backpressure_threshold)
+        overhead = _OVERHEAD + config.threads * _THREAD_OVERHEAD
         self.limit = limit
         self.used = 0
         self.encoding = 0
         self._encode_cost = chunk.encode_cost if chunk is not None else 0.0
         self._next_encoding = self.encode_cost(chunk.nbytes) if chunk is not None else 0
-        self._high = max(share - _OVERHEAD, share // 2)
+        self._high = max(share - overhead, share // 2)
+        self._overhead = overhead
+        self._threshold = config.backpressure_threshold
         self._gauge = gauge
         self._local = threading.local()
 
@@ -49,7 +54,7 @@ class Ledger:
         return self._gauge.growth < self._high and self.fits(cost + self._reserve)
 
     def may_advance(self, nbytes: int) -> bool:
-        """Whether a task that is not the first may give a further batch of about ``nbytes``."""
+        """Whether a task may give a further batch of about ``nbytes``."""
         return self._bearable and self.fits(nbytes + self._reserve)
 
     def may_encode(self, nbytes: int) -> bool:
@@ -75,7 +80,8 @@ class Ledger:
     def check(self, what: str, nbytes: int) -> None:
         """Raise ``BudgetExceeded`` for a single piece that the budget can never hold."""
         if nbytes > self.limit:
-            raise budget_exceeded(what, nbytes, self.limit)
+            enough = int(nbytes / self._threshold) + self._overhead
+            raise budget_exceeded(what, enough, self.limit)
 
     def relieve(self) -> None:
         """Measure; when memory runs short, have the allocator give back what it hoards.

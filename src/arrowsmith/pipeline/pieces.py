@@ -2,14 +2,41 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
 
+from arrowsmith.context import Context
 from arrowsmith.errors import ArrowsmithError
-from arrowsmith.plugin.protocols import Reject, ScanTask
+from arrowsmith.plugin.protocols import BoundTransform, Reject, ScanTask
+
+
+@dataclass(slots=True)
+class Drawn:
+    """One batch of a task after the stateless steps, or the end of the task.
+
+    Attributes:
+        batch: None at the end.
+        failure: what was raised, if anything.
+        rejects: bad records found on the way to the batch.
+        rows, nbytes: of the batch as the reader gave it.
+        size: bytes of the batch after the steps.
+        read, transform: seconds spent.
+    """
+
+    batch: pa.RecordBatch | None = None
+    failure: BaseException | None = None
+    rejects: list[Reject] = field(default_factory=list)
+    rows: int = 0
+    nbytes: int = 0
+    size: int = 0
+    read: float = 0.0
+    transform: float = 0.0
 
 
 class Scan:
@@ -18,21 +45,19 @@ class Scan:
     Attributes:
         cost: bytes reserved for it until it is finished.
         iterator: gives the batches; None when there are no more.
-        outputs: batches, or the exception that ended the task.
-        rejects: bad records found so far.
+        outputs: what was drawn and is not yet in order.
         last: bytes of its last batch.
         busy: a worker is advancing it.
         started: a worker has advanced it before.
         finished: nothing more will be appended to ``outputs``.
     """
 
-    __slots__ = ("busy", "cost", "finished", "iterator", "last", "outputs", "rejects", "started")
+    __slots__ = ("busy", "cost", "finished", "iterator", "last", "outputs", "started")
 
     def __init__(self, task: ScanTask | None) -> None:
         self.cost = task.cost if task is not None else 0
         self.iterator: Iterator[pa.RecordBatch] | None = task.read() if task is not None else None
-        self.outputs: deque[pa.RecordBatch | BaseException] = deque()
-        self.rejects: list[Reject] = []
+        self.outputs: deque[Drawn] = deque()
         self.last = 0
         self.busy = False
         self.started = False
@@ -42,8 +67,32 @@ class Scan:
     def failed(cls, error: BaseException) -> Scan:
         """A scan that ends the run when its turn comes."""
         scan = cls(None)
-        scan.outputs.append(error)
+        scan.outputs.append(Drawn(failure=error))
         return scan
+
+    def draw(self, steps: Sequence[BoundTransform], context: Context) -> Drawn:
+        """The next batch through ``steps``. Never raises."""
+        drawn = Drawn()
+        began = time.perf_counter()
+        stage = "read"
+        try:
+            assert self.iterator is not None
+            with context.collecting(drawn.rejects):
+                drawn.batch = next(self.iterator, None)
+            drawn.read = time.perf_counter() - began
+            stage = "transform"
+            if drawn.batch is not None:
+                drawn.rows, drawn.nbytes = drawn.batch.num_rows, drawn.batch.nbytes
+                for step in steps:
+                    drawn.batch = step(drawn.batch)
+                drawn.size = drawn.batch.nbytes if steps else drawn.nbytes
+                drawn.transform = time.perf_counter() - began - drawn.read
+        except BaseException as error:
+            drawn.failure = at_stage(error, stage)
+        try:
+            return drawn
+        finally:
+            del drawn  # a failure holds this frame, which must not hold the failure in turn
 
     @property
     def pending(self) -> bool:
@@ -59,16 +108,31 @@ class Slot:
         nbytes: bytes that it holds: of the parts, later of the value.
         rows: number of rows.
         value: what the consumer gets, once it is ``ready``.
+        failure: what is raised in its place.
     """
 
-    __slots__ = ("nbytes", "parts", "ready", "rows", "value")
+    __slots__ = ("failure", "nbytes", "parts", "ready", "rows", "value")
 
-    def __init__(self, parts: list[pa.RecordBatch]) -> None:
+    def __init__(self, parts: list[pa.RecordBatch], nbytes: int) -> None:
         self.parts = parts
-        self.nbytes = sum(part.nbytes for part in parts)
+        self.nbytes = nbytes
         self.rows = sum(part.num_rows for part in parts)
         self.value: Any = None
+        self.failure: BaseException | None = None
         self.ready = False
+
+    @classmethod
+    def failed(cls, error: BaseException) -> Slot:
+        """A slot that ends the run when its turn comes."""
+        slot = cls([], 0)
+        slot.fail(error)
+        return slot
+
+    def fail(self, error: BaseException) -> None:
+        """Make ``error`` what is raised in this slot's turn."""
+        self.parts = []
+        self.failure = error
+        self.ready = True
 
     def take(self) -> pa.RecordBatch:
         """The chunk as one batch; the slot lets go of it."""
@@ -77,10 +141,14 @@ class Slot:
 
     def fill(self, value: Any) -> None:
         """Make ``value`` what the consumer gets."""
-        size = getattr(value, "nbytes", None)
         self.value = value
-        self.nbytes = int(size) if size is not None else len(value)
         self.ready = True
+
+
+def held_bytes(value: Any) -> int:
+    """The size of an encoded chunk."""
+    size = getattr(value, "nbytes", None)
+    return int(size) if size is not None else len(value)
 
 
 def at_stage(error: BaseException, stage: str) -> BaseException:
@@ -90,6 +158,16 @@ def at_stage(error: BaseException, stage: str) -> BaseException:
     else:
         error.add_note(f"in the {stage} stage")
     return error
+
+
+@contextmanager
+def staged(stage: str) -> Iterator[None]:
+    """What is raised inside the block comes from that stage."""
+    try:
+        yield
+    except BaseException as error:
+        at_stage(error, stage)
+        raise
 
 
 def close(iterator: Any) -> None:

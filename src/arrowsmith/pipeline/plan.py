@@ -34,6 +34,9 @@ class Verb:
 
 def select(columns: Iterable[str]) -> Verb:
     names = list(columns)
+    wrong = next((name for name in names if not isinstance(name, str)), None)
+    if wrong is not None:
+        raise OptionError(f"select takes names of columns, not {type(wrong).__name__}")
     return Verb(f"select {', '.join(names)}", lambda schema, _: Select(schema, names))
 
 
@@ -49,6 +52,8 @@ def cast(columns: Mapping[str, str | pa.DataType]) -> Verb:
 
 
 def limit(count: int) -> Verb:
+    if not isinstance(count, int):
+        raise OptionError(f"limit takes a number of rows, not {type(count).__name__}")
     return Verb(f"limit {count}", lambda schema, _: Limit(schema, count))
 
 

@@ -39,6 +39,7 @@ class RejectLog:
     ) -> None:
         self._max_errors = max_errors
         self._count = 0
+        self._published = False
         self._target: FileTarget | None = None
         self._writer: _JsonLines | _Parquet | None = None
         if path is not None:
@@ -65,10 +66,23 @@ class RejectLog:
         trace: TracebackType | None,
     ) -> None:
         if self._target is not None:
-            if self._writer is not None and (kind is None or isinstance(error, TooManyErrors)):
-                self._writer.close()
-                self._target.publish()
+            if kind is None or isinstance(error, TooManyErrors):
+                self.complete()
+                self.publish()
             self._target.__exit__(kind, error, trace)
+
+    def complete(self) -> None:
+        """Write out the file; it has no name yet."""
+        if self._target is not None and self._writer is not None:
+            self._writer.close()
+            self._writer = None
+            self._target.finish()
+
+    def publish(self) -> None:
+        """Give the completed file its name."""
+        if self._target is not None and not self._published:
+            self._target.publish()
+            self._published = True
 
     def write(self, rejects: list[Reject]) -> None:
         """Take the bad records of one task, in order.

@@ -18,8 +18,10 @@ from arrowsmith.errors import OptionError, SchemaConflict
 from arrowsmith.inputs import Input, open_input
 from arrowsmith.location import FileTarget, check_not_source
 from arrowsmith.memory import MemoryBudget, MemoryGauge
+from arrowsmith.pipeline.chunks import Chunker
 from arrowsmith.pipeline.config import PipelineConfig, RunStats
 from arrowsmith.pipeline.engine import Engine
+from arrowsmith.pipeline.pieces import staged
 from arrowsmith.pipeline.plan import Plan, Verb, as_verb, make_plan
 from arrowsmith.pipeline.rejects import RejectLog
 from arrowsmith.plugin.options import build_options
@@ -33,7 +35,10 @@ SinkFactory = Callable[[pa.Schema, Context], Sink]
 
 
 class Lazy(Protocol):
-    """What ``Pipeline`` takes as a source besides paths: a ``Dataset``."""
+    """What ``Pipeline`` takes as a source besides paths: a ``Dataset``.
+
+    Its ``budget``, ``config`` and ``errors``, where it has such, hold unless others are given.
+    """
 
     verbs: tuple[Verb, ...]
 
@@ -85,12 +90,13 @@ class Pipeline:
         transforms: names of transforms, ``(name, options)`` pairs, transform objects, or functions
             from ``RecordBatch`` to ``RecordBatch``.
         sink: a path, or a function ``(schema, context) -> Sink``.
-        budget: memory that the run may add to the process, default a quarter of the machine's.
-        config: threads and queue sizes.
+        budget: memory that the run may add to the process; default the dataset's, else a quarter
+            of the machine's.
+        config: threads and queue sizes; default the dataset's.
         format: the target's format where its suffix does not tell.
         options: the target format's options.
         overwrite: replace an existing target.
-        errors: what to do with bad records.
+        errors: what to do with bad records; default the dataset's policy.
         progress: called now and then with the running figures, on a thread of the run.
 
     Example:
@@ -119,12 +125,14 @@ class Pipeline:
         if sink is None:
             raise OptionError("a pipeline needs a sink: a path or a function that makes one")
         self._sink = sink
+        if budget is None:
+            budget = getattr(source, "budget", None)
         self._budget = budget if isinstance(budget, MemoryBudget) else MemoryBudget(budget)
-        self._config = config or PipelineConfig()
+        self._config = config or getattr(source, "config", None) or PipelineConfig()
         self._format = format
         self._options = dict(options or {})
         self._overwrite = overwrite
-        self._errors = errors or ErrorPolicy()
+        self._errors = errors or getattr(source, "errors", None) or ErrorPolicy()
         self._progress = progress
 
     def run(self) -> RunStats:
@@ -134,19 +142,31 @@ class Pipeline:
             ArrowsmithError: what a stage found wrong, with its ``stage``.
             KeyboardInterrupt: after all threads have ended and the partial target is gone.
         """
+        began = time.perf_counter()
         gauge = MemoryGauge()
         maker = self._maker()
         context = self._context()
         with self._claim(context) as source:
             try:
-                return self._attempt(source, maker, gauge)
-            except SchemaConflict:
+                stats = self._attempt(source, maker, gauge)
+            except SchemaConflict as conflict:
                 source.close()
-                again = source.reopened(self._context())
-        with again:
-            if not again.widen():
-                raise OptionError("the input's types cannot be widened")
-            stats = self._attempt(again, maker, gauge)
+                stats = self._again(source.reopened(self._context()), maker, gauge, conflict)
+        stats.elapsed = time.perf_counter() - began
+        return stats
+
+    def _again(
+        self,
+        source: Input,
+        maker: _SinkMaker | None,
+        gauge: MemoryGauge,
+        conflict: SchemaConflict,
+    ) -> RunStats:
+        """The run from its start, with types that fit all of the data."""
+        with source:
+            if not source.widen():
+                raise conflict
+            stats = self._attempt(source, maker, gauge)
         stats.restarts = 1
         return stats
 
@@ -200,11 +220,18 @@ class Pipeline:
                 write = sink.append if isinstance(sink, EncodingSink) else sink.write
                 for value in engine.results():
                     began = time.perf_counter()
-                    write(value)
+                    with staged("write"):
+                        write(value)
                     stats.seconds["write"] += time.perf_counter() - began
-            sink.commit()
+            with staged("write"):
+                sink.commit()
+                log.complete()
+                if target is not None:
+                    target.finish()
+                log.publish()
+                if target is not None:
+                    target.publish()
             if target is not None:
-                target.publish()
                 stats.bytes_out = Path(target.path).stat().st_size
         return stats
 
@@ -225,7 +252,7 @@ class Pipeline:
             config=self._config,
             stats=stats,
             gauge=gauge,
-            chunk=getattr(sink, "chunk", _DEFAULT_CHUNK),
+            chunker=Chunker(getattr(sink, "chunk", _DEFAULT_CHUNK), plan.schema),
             prepare=sink.prepare if encoding else None,
             encode=sink.encode if encoding else None,
             rejects=log,

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from arrowsmith.pipeline.chunks import Chunker
 from arrowsmith.pipeline.steps import Limit
-from arrowsmith.plugin.protocols import BoundTransform, Chunk
+from arrowsmith.plugin.protocols import BoundTransform
 
 
 class Tail:
@@ -16,13 +16,13 @@ class Tail:
 
     Args:
         steps: the bound transforms from the first that is not stateless.
-        chunk: sizes into which the stream is cut; None passes batches on as they come.
+        chunker: cuts the stream; None passes batches on as they come.
     """
 
-    def __init__(self, steps: Sequence[BoundTransform], chunk: Chunk | None) -> None:
+    def __init__(self, steps: Sequence[BoundTransform], chunker: Chunker | None) -> None:
         self._steps = steps
         self._limits = [step for step in steps if isinstance(step, Limit)]
-        self._chunker = Chunker(chunk) if chunk is not None else None
+        self._chunker = chunker
 
     @property
     def enough(self) -> bool:
@@ -35,16 +35,22 @@ class Tail:
             batch = step(batch)
         return batch
 
-    def cut(self, batch: pa.RecordBatch) -> Iterable[list[pa.RecordBatch]]:
-        """The chunks that the batch completes."""
+    def size(self, batch: pa.RecordBatch) -> int:
+        """The bytes of a batch: those of the chunks that are cut out of it add up to it."""
+        return self._chunker.size(batch) if self._chunker is not None else batch.nbytes
+
+    def cut(self, batch: pa.RecordBatch, size: int) -> Iterable[tuple[list[pa.RecordBatch], int]]:
+        """The chunks that the batch of ``size`` bytes completes, and their bytes."""
         if batch.num_rows == 0:
             return ()
-        return self._chunker.push(batch) if self._chunker is not None else ([batch],)
+        return self._chunker.push(batch) if self._chunker is not None else (([batch], size),)
 
-    def flush(self) -> Iterator[list[pa.RecordBatch]]:
+    def flush(self) -> Iterator[tuple[list[pa.RecordBatch], int]]:
         """The last chunk, which may be short, if there is one."""
-        if self._chunker is not None and (parts := self._chunker.flush()):
-            yield parts
+        if self._chunker is not None:
+            parts, size = self._chunker.flush()
+            if parts:
+                yield parts, size
 
 
 def split_steps(

@@ -191,7 +191,8 @@ class ScanRequest:
     """What to read.
 
     Attributes:
-        columns: names in the order wanted, None for all. A reader without projection gives all.
+        columns: names in the order wanted, at least one, None for all. A reader without
+            projection gives all.
         predicate: rows that cannot match may be left out.
         split: the piece to read, None for the whole source.
         batch_rows: a batch has at most so many rows.

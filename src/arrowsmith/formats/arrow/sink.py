@@ -52,8 +52,12 @@ class ArrowSink:
         """Nothing depends on the first chunk."""
 
     def encode(self, chunk: pa.RecordBatch) -> pa.RecordBatch:
-        """The chunk itself: its bytes are written as they are, or compressed by Arrow's threads."""
-        return chunk
+        """The chunk in buffers of exact size.
+
+        Of a slice, IPC would pad the last bytes of each buffer with what follows in memory, so
+        that the file depended on how the rows came.
+        """
+        return pa.concat_batches([chunk, chunk.slice(0, 0)])
 
     def append(self, encoded: pa.RecordBatch) -> None:
         """Write a batch."""
@@ -72,7 +76,7 @@ class ArrowSink:
     def write(self, batch: pa.RecordBatch) -> None:
         """Write a batch, cut where it has more rows than the option says."""
         for start in range(0, batch.num_rows, self._options.batch_rows):
-            self.append(batch.slice(start, self._options.batch_rows))
+            self.append(self.encode(batch.slice(start, self._options.batch_rows)))
 
     def commit(self) -> None:
         """Write the end of the stream, and the footer of a file."""

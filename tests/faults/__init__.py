@@ -1,0 +1,1 @@
+"""Means to hurt a run from outside, to measure it, and to make the inputs for both."""

@@ -1,0 +1,125 @@
+"""CSV files as people really have them: wide, blank, of another encoding, without an end."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+import pyarrow as pa
+import pytest
+from pyarrow import csv as pacsv
+
+from arrowsmith.errors import BudgetExceeded, DataError, SourceEmpty
+from arrowsmith.formats.csv.probe import probe
+from arrowsmith.plugin import Head, Match, ScanRequest
+from csv_doubles import Run, opened, table
+
+KINDS = ("7", "1.5", "true", "2024-02-29", "10:30", "2024-02-29 10:30:00", "2024-02-29T10:30:00Z",
+         "text", "007", "", "NA", "99999999999999999999", "nan", "-0", "+5")  # fmt: skip
+
+
+def column_types(reader: object) -> list[pa.DataType]:
+    return list(reader.schema.types)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("second", KINDS)
+def test_types_of_a_column_do_not_depend_on_its_neighbours(second: str) -> None:
+    """Cells of all columns are looked at together; alone each has to get the same type."""
+    header = ",".join(f"c{place}" for place in range(len(KINDS)))
+    rows = [",".join(KINDS), ",".join([second] * len(KINDS))]
+    together = opened("\n".join([header, *rows]) + "\n")
+    for place, first in enumerate(KINDS):
+        alone = opened(f"c,x\n{first},x\n{second},x\n", header=True)
+        assert column_types(together)[place] == column_types(alone)[0], (first, second)
+
+
+def test_header_is_told_from_data_in_each_kind_of_column() -> None:
+    for value in ("7", "1.5", "true", "2024-02-29", "10:30"):
+        assert opened(f"name,x\n{value},{value}\n").schema.names == ["name", "x"]
+        assert opened(f"{value},{value}\n{value},{value}\n").schema.names[0] == "column_1"
+        assert opened(f"NA,{value}\n{value},{value}\n").schema.names[0] == "column_1"
+
+
+def test_ten_thousand_columns() -> None:
+    width = 10_000
+    cells = [("12", "0.5", "abc", "true")[place % 4] for place in range(width)]
+    text = ",".join(f"c{place}" for place in range(width)) + "\n" + (",".join(cells) + "\n") * 3
+    found = table(opened(text))
+    expected = pacsv.read_csv(pa.BufferReader(text.encode()))
+    assert found.schema.remove_metadata() == expected.schema
+    assert found.equals(expected)
+
+
+@pytest.mark.parametrize("text", [b"\n", b"\n\n\n", b"\r\n\r\n", b"\xef\xbb\xbf\n\n"])
+def test_nothing_but_blank_lines_has_no_records(text: bytes) -> None:
+    with pytest.raises(SourceEmpty, match="no records"):
+        opened(text)
+
+
+@pytest.mark.parametrize(("before", "line", "byte"), [(b"", 1, 1), (b"\n\n", 3, 3)])
+def test_a_header_that_is_no_utf8_is_an_error(before: bytes, line: int, byte: int) -> None:
+    text = before + "näme,x\n1,2\n".encode("latin-1")
+    with pytest.raises(DataError, match=rf"line {line}, byte {byte}: byte 0xe4 in the header"):
+        opened(text)
+    assert opened(text, header=True, names=("a", "b")).schema.names == ["a", "b"]
+
+
+def test_utf16_with_a_csv_name_reaches_the_reader_which_says_so() -> None:
+    text = "a,b\n1,2\n".encode("utf-16")
+    head = Head(name="export.csv", head=text, tail=text, size=len(text))
+    assert probe(head) == Match.HINT
+    assert probe(Head(name="export.bin", head=text, tail=text, size=len(text))) == Match.VETO
+    with pytest.raises(DataError, match="UTF-16"):
+        opened(text)
+
+
+def test_lines_before_the_header_are_named_as_the_cause() -> None:
+    text = "Account statement\nPeriod: 2024\n\nDate;Amount\n2024-01-01;5\n"
+    with pytest.raises(DataError, match="remove what stands before the header, or say the delim"):
+        table(opened(text, delimiter=";"))
+
+
+def test_first_record_beyond_the_memory_budget() -> None:
+    text, run = "x" * 3_000_000, Run()
+    run.memory_limit = 4 << 20
+    with pytest.raises(BudgetExceeded, match=r"of 3000000 bytes.*--memory \d+MB or") as caught:
+        opened(text, run)
+    assert caught.value.needed > 4 << 20
+    run.memory_limit = caught.value.needed
+    assert opened(text, run).schema.names
+
+
+@pytest.mark.parametrize("seekable", [True, False])
+@pytest.mark.parametrize("body", ["x" * 3_000_000, '"' + 'a ""\n' * 600_000 + '"'])
+def test_the_budget_named_for_a_long_record_is_enough(body: str, seekable: bool) -> None:
+    text, run = f"a,b\n1,y\n2,{body}\n3,z\n4,{body}\n", Run()
+    run.memory_limit = 4 << 20
+    length = len(f"2,{body}\n")
+    with pytest.raises(BudgetExceeded, match=f"byte 8: there is a record of {length} b") as caught:
+        table(opened(text, run, seekable=seekable, range_bytes=1 << 16))
+    run.memory_limit = caught.value.needed
+    found = table(opened(text, run, seekable=seekable, range_bytes=1 << 16))
+    assert found["a"].to_pylist() == [1, 2, 3, 4]
+
+
+def test_a_quote_never_closed_is_named_as_the_cause_of_a_long_record() -> None:
+    text, run = 'a,b\n1,y\n2,"z\n' + "3,z\n" * 1_000_000, Run("skip")
+    run.memory_limit = 4 << 20
+    with pytest.raises(BudgetExceeded, match="a quote that is never closed makes a record of 40000"):
+        table(opened(text, run, range_bytes=1 << 16))
+
+
+@pytest.mark.parametrize("rows", [1, 3, 1000])
+def test_batches_keep_to_the_sizes_asked_for(rows: int) -> None:
+    text = "a,b,c\n" + "".join(f"{n},{'x' * (n % 50)},\n" for n in range(500))
+    expected = list(csv.reader(io.StringIO(text)))[1:]
+    request = ScanRequest(batch_rows=rows, batch_bytes=2_000)
+    batches = list(opened(text).scan(request))
+    assert all(0 < batch.num_rows <= rows for batch in batches)
+    assert all(batch.num_rows == 1 or batch.nbytes <= 2_000 for batch in batches)
+    found = [
+        [str(a), b or "", c or ""]
+        for batch in batches
+        for a, b, c in zip(*batch.to_pydict().values(), strict=True)
+    ]
+    assert found == expected
