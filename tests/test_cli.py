@@ -408,12 +408,105 @@ def test_failures_of_the_system_are_one_line(error, said, folder, monkeypatch):
     assert said in error_line("count", "in.csv", code=1)
 
 
-def test_a_full_disk_behind_stdout(folder):
+@pytest.fixture
+def buffered(monkeypatch):
+    """Processes that hold back what they write to files and pipes, as outside of containers."""
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
+    monkeypatch.delenv("ARROWSMITH_DEBUG", raising=False)
+
+
+@pytest.fixture
+def full():
     if not Path("/dev/full").exists():
         pytest.skip("there is no /dev/full on this system")
-    with open("/dev/full", "w") as full:
-        done = subprocess.run(
-            [*PROGRAM, "head", "in.csv"], stdout=full, stderr=subprocess.PIPE, text=True
-        )
-    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
-    assert "No space left" in done.stderr
+    with open("/dev/full", "w") as file:
+        yield file
+
+
+LOOKING = [
+    ("head", "in.csv"),
+    ("head", "in.csv", "--json"),
+    ("schema", "in.csv"),
+    ("info", "in.csv"),
+    ("count", "in.csv"),
+    ("--help",),
+]
+
+
+@pytest.mark.parametrize("args", LOOKING, ids=" ".join)
+def test_a_full_disk_behind_stdout(args, folder, buffered, full):
+    done = subprocess.run([*PROGRAM, *args], stdout=full, stderr=subprocess.PIPE, text=True)
+    line = "arrowsmith: error: standard output: no space left\n"
+    assert (done.returncode, done.stderr) == (1, line)
+
+
+@pytest.mark.parametrize("args", LOOKING[:-1], ids=" ".join)
+def test_a_full_disk_behind_stdout_that_is_not_buffered(args, folder, full, monkeypatch):
+    monkeypatch.setenv("PYTHONUNBUFFERED", "1")
+    done = subprocess.run([*PROGRAM, *args], stdout=full, stderr=subprocess.PIPE, text=True)
+    line = "arrowsmith: error: standard output: no space left\n"
+    assert (done.returncode, done.stderr) == (1, line)
+
+
+def test_a_full_disk_behind_stdout_and_stderr(folder, buffered, full):
+    assert subprocess.run([*PROGRAM, "head", "in.csv"], stdout=full, stderr=full).returncode == 1
+    assert subprocess.run([*PROGRAM, "count", "no.csv"], stderr=full).returncode == 1
+
+
+def closed(stream: str, *args: str) -> subprocess.CompletedProcess[str]:
+    """Run with a standard stream closed, as ``arrowsmith ... >&-`` does."""
+    shell = ["sh", "-c", f'exec "$@" {stream}&-', "sh", *PROGRAM, *args]
+    return subprocess.run(shell, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize("args", LOOKING[:-1], ids=" ".join)
+def test_a_closed_stdout(args, folder, buffered):
+    done = closed(">", *args)
+    line = "arrowsmith: error: standard output: is closed; send it to a file or to /dev/null\n"
+    assert (done.returncode, done.stderr) == (1, line)
+
+
+def test_a_closed_stream_that_is_not_needed(folder, buffered):
+    assert closed(">", "convert", "in.csv", "a.parquet").returncode == 0
+    assert closed("2>", "convert", "in.csv", "b.parquet").returncode == 0
+    assert pl.read_parquet("a.parquet").equals(pl.read_parquet("b.parquet"))
+    done = closed("2>", "count", "no.csv")
+    assert (done.returncode, done.stdout) == (1, "")
+
+
+# --- what to do instead --------------------------------------------------------------------------
+
+
+def test_only_names_that_are_near_are_suggested(folder):
+    for name in ("million.csv", "isgz.csv", "sales-1.csv", "sales-2.csv", "sales-3.csv"):
+        (folder / name).write_text(CSV)
+    line = error_line("count", "missing.csv", code=1)
+    assert line == "missing.csv: no such file or directory"
+    assert error_line("count", "sales-4.csv", code=1).count("sales-") == 3
+
+
+def test_hints_name_the_flags(folder):
+    assert "; say the format with --to or format=; " in error_line(
+        "convert", "in.csv", "z.wat", code=2
+    )
+    (folder / "bytes").write_bytes(bytes(range(256)))
+    assert "--from or format=" in error_line("count", "bytes", code=1)
+    assert "did you mean 'parquet'? known formats are " in error_line("formats", "parqet", code=2)
+
+
+def test_a_folder_that_takes_no_files(folder):
+    if not Path("/proc/self").exists():
+        pytest.skip("there is no /proc on this system")
+    line = error_line("convert", "in.csv", "/proc/foo.csv", code=1)
+    assert line.startswith("/proc/foo.csv: ")
+    assert "does not exist" not in line
+
+
+def test_a_tiny_budget_is_told_in_fitting_units(folder):
+    line = error_line("convert", "in.csv", "out.parquet", "--memory", "1KB", code=1)
+    assert "more than the memory budget of 1 KB" in line
+    assert re.search(r"needs about \d+(\.\d)? MB", line)
+    advised = re.search(r"--memory (\d+)MB", line)
+    assert advised is not None
+    assert int(advised[1]) >= 16
+    ok("convert", "in.csv", "out.parquet", "--memory", f"{advised[1]}MB")

@@ -28,8 +28,11 @@ BAD = Damaged(b"1\nx\n2\n\n3\n", bad=2, rows=3)
 
 
 @pytest.fixture(autouse=True)
-def wrong_formats(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The formats of tests/wrong_formats are all that is installed."""
+def wrong_formats(
+    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """The formats of tests/wrong_formats are all that is installed; their litter is not here."""
+    monkeypatch.chdir(tmp_path_factory.mktemp("litter"))
     entries = [("numbers", "wrong_formats"), ("heavy", "wrong_formats.heavy")]
     points = [EntryPoint(name, value, "arrowsmith") for name, value in entries]
     monkeypatch.setattr(arrowsmith.catalog, "_shared", Catalog(points))

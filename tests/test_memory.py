@@ -49,6 +49,20 @@ def test_what_does_not_fit_names_a_budget_that_does():
     assert MemoryBudget(asked[1]).limit >= error.needed == 100 * MB + 1
 
 
+@pytest.mark.parametrize(
+    ("needed", "limit", "said"),
+    [
+        (3 * MB // 2, 2048, "about 1.5 MB, more than the memory budget of 2 KB; "),
+        (12 * MB, 10 * MB - MB // 2, "about 12 MB, more than the memory budget of 9.5 MB; "),
+        (1024, 1, "about 1 KB, more than the memory budget of 1 B; "),
+    ],
+)
+def test_small_sizes_have_small_units_and_the_advice_is_enough(needed, limit, said):
+    text = str(budget_exceeded("it", needed, limit))
+    assert said in text
+    assert text.endswith("--memory 16MB or budget=MemoryBudget('16MB')")
+
+
 # --- cgroups -------------------------------------------------------------------------------------
 
 

@@ -184,4 +184,4 @@ def _in_words(nbytes: int) -> str:
         return f"{nbytes >> 20} MB"
     if nbytes >= 1 << 20:
         return f"{nbytes / (1 << 20):.1f} MB"
-    return f"{nbytes / 1024:.0f} KB" if nbytes >= 1024 else f"{nbytes} bytes"
+    return f"{nbytes / 1024:.0f} KB" if nbytes >= 1024 else f"{nbytes} B"

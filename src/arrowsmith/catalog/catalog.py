@@ -141,7 +141,7 @@ class Catalog:
         claims = probing.best_claims(self._specs("reader"), head)
         if not claims:
             raise self._unrecognised(head.name, where)
-        return self._only("reader", claims, where, "format=")
+        return self._only("reader", claims, where, "--from")
 
     def sink_for(self, path: str) -> SinkSpec:
         """The sink for a path, by its longest known suffix, a compression suffix peeled off.
@@ -155,12 +155,17 @@ class Catalog:
         if not claims:
             known = sorted({ext for spec in self.sinks().values() for ext in spec.extensions})
             more = self._could_help(probing.peeled(path))
+            parts = [
+                "say the format with --to or format=",
+                *more,
+                f"known suffixes are {' '.join(known) or 'none'}",
+            ]
             raise UnknownName(
                 "its name does not tell a format that can be written",
                 path=path,
-                hint="; ".join([f"known suffixes are {' '.join(known) or 'none'}", *more]),
+                hint="; ".join(parts),
             )
-        return self._only("sink", claims, path, "to=")
+        return self._only("sink", claims, path, "--to")
 
     # --- loading ---
 
@@ -210,14 +215,14 @@ class Catalog:
             raise _contested(kind, name, [plugin for _, plugin in claims], None)
         return claims[0][0]
 
-    def _only(self, kind: Kind, claims: Sequence[probing.Claim], where: str, argument: str) -> Any:
+    def _only(self, kind: Kind, claims: Sequence[probing.Claim], where: str, flag: str) -> Any:
         """The one spec of the claims, if there is one and no other plugin claims its name."""
         names = sorted({claim.spec.name for claim in claims})
         if len(names) > 1:
             raise AmbiguousFormat(
                 f"{' and '.join(names)} match equally well",
                 path=where,
-                hint=f"say which, as in {argument}{names[0]!r}",
+                hint=f"say which, as in {flag} {names[0]} or format={names[0]!r}",
             )
         givers = _giving(self._all(), kind, names[0])
         if len(givers) > 1:
@@ -265,9 +270,8 @@ class Catalog:
             *self._install_hint(probing.KNOWN_NAMES.get(name)),
         ]
         near = nearest_names(name, known)
-        if near:
-            parts.append(f"did you mean {' or '.join(map(repr, near))}?")
-        parts.append(f"known {noun}s are {', '.join(known) or 'none'}")
+        guess = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
+        parts.append(f"{guess}known {noun}s are {', '.join(known) or 'none'}")
         return UnknownName(f"no {noun} named {name!r} can {done}", hint="; ".join(parts))
 
     def _unrecognised(self, name: str, where: str) -> UnknownFormat:
@@ -275,7 +279,7 @@ class Catalog:
         parts = [
             f"tried {', '.join(tried) or 'nothing, since no reader is installed'}",
             *self._could_help(name),
-            "say the format with format= if you know it",
+            "say the format with --from or format= if you know it",
         ]
         return UnknownFormat("no format recognises it", path=where, hint="; ".join(parts))
 

@@ -11,10 +11,11 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator
+from typing import TextIO
 
 import click
 
-from arrowsmith.cli.terminal import one_line, say
+from arrowsmith.cli.terminal import flush, one_line, say
 from arrowsmith.errors import ArrowsmithError
 
 DEBUG_VARIABLE = "ARROWSMITH_DEBUG"
@@ -30,10 +31,17 @@ def guarded(run: Callable[[], None]) -> int:
     Returns:
         The exit code.
     """
+    code = _outcome(run)
+    for stream in (sys.stdout, sys.stderr):
+        _settle(stream)
+    return code
+
+
+def _outcome(run: Callable[[], None]) -> int:
     try:
         with _plain_warnings():
             run()
-        sys.stdout.flush()
+        flush()
     except click.exceptions.Exit as exit_:
         return exit_.exit_code
     except click.exceptions.NoArgsIsHelpError as error:
@@ -43,7 +51,6 @@ def guarded(run: Callable[[], None]) -> int:
         say(f"arrowsmith: error: {_usage(error)}")
         return error.exit_code
     except BrokenPipeError:
-        _drop_stdout()
         return 141
     except Terminated:
         say("arrowsmith: terminated")
@@ -51,14 +58,25 @@ def guarded(run: Callable[[], None]) -> int:
     except KeyboardInterrupt:
         say("arrowsmith: interrupted")
         return 130
-    except Exception as error:
+    except Exception as raised:
+        failure = _told(raised)
         if os.environ.get(DEBUG_VARIABLE, "") not in ("", "0"):
             import traceback
 
-            traceback.print_exc()
-        say(f"arrowsmith: error: {in_words(error)}")
-        return error.exit_code if isinstance(error, ArrowsmithError) else 1
+            traceback.print_exception(failure)
+        say(f"arrowsmith: error: {in_words(failure)}")
+        return failure.exit_code if isinstance(failure, ArrowsmithError) else 1
     return 0
+
+
+def _told(error: Exception) -> Exception:
+    """Help and version are written by click: whether stdout is the matter, it can tell itself."""
+    if isinstance(error, OSError) and error.filename is None:
+        try:
+            flush()
+        except (ArrowsmithError, OSError) as told:
+            return told
+    return error
 
 
 def in_words(error: Exception) -> str:
@@ -104,9 +122,14 @@ def _plain_warnings() -> Iterator[None]:
         yield
 
 
-def _drop_stdout() -> None:
-    """Let the interpreter's last flush go nowhere instead of failing once more."""
-    with contextlib.suppress(OSError, ValueError):
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
-        os.close(nowhere)
+def _settle(stream: TextIO | None) -> None:
+    """Flush, or let the interpreter's last flush go nowhere instead of failing once more."""
+    if stream is None:  # closed since before the program began
+        return
+    try:
+        stream.flush()
+    except (OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError):
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, stream.fileno())
+            os.close(nowhere)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 import sys
@@ -45,7 +46,7 @@ def show(
         max([cell_len(head), *(row[at].cell_len for row in cells)]) for at, head in enumerate(heads)
     ]
     # Without a terminal there is nothing to fit into.
-    fitted = fit(wide, shutil.get_terminal_size().columns) if sys.stdout.isatty() else wide
+    fitted = fit(wide, shutil.get_terminal_size().columns) if _on_terminal() else wide
     _draw(heads, cells, fitted, set(right))
     return len(columns) - len(fitted)
 
@@ -65,6 +66,10 @@ def fit(widths: Sequence[int], total: int) -> list[int]:
         fitted[fitted.index(max(fitted))] -= 1
         over -= 1
     return fitted
+
+
+def _on_terminal() -> bool:
+    return sys.stdout is not None and sys.stdout.isatty()
 
 
 def _needed(widths: Iterable[int]) -> int:
@@ -98,8 +103,17 @@ def _draw(heads: list[str], cells: list[list[Text]], fitted: list[int], right: s
         table.add_column(head, no_wrap=True, justify=side, min_width=width)  # type: ignore[arg-type]
     for row in cells:
         table.add_row(*(_cut(cell, width) for cell, width in zip(row, fitted, strict=False)))
-    console = Console(width=_needed(fitted) + 1, highlight=False, emoji=False, markup=False)
-    with console.capture() as captured:
-        console.print(table)
-    for line in captured.get().splitlines():
+    # Even a capturing console writes to stdout itself, where an error would not say so.
+    drawn = io.StringIO()
+    width = _needed(fitted) + 1
+    console = Console(
+        file=drawn,
+        force_terminal=_on_terminal() or None,
+        width=width,
+        highlight=False,
+        emoji=False,
+        markup=False,
+    )
+    console.print(table)
+    for line in drawn.getvalue().splitlines():
         put(line.rstrip())

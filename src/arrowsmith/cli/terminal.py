@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import click
+
+from arrowsmith.errors import TargetError
 
 _ERASE = "\r\x1b[K"
 # C0, DEL, C1, line separators and the controls that reorder text: nothing of a file may move the
@@ -17,11 +20,12 @@ _ERASE = "\r\x1b[K"
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _LONGEST = 2000
+_STDOUT = "standard output"
 
 
 def interactive() -> bool:
     """Whether stderr is a terminal on which a line can be drawn over."""
-    return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+    return sys.stderr is not None and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
 
 
 def say(line: str) -> None:
@@ -40,7 +44,7 @@ def draw(text: str) -> None:
 def put(text: str) -> None:
     """A line on stdout. What its encoding lacks, as the bytes of strange file names, is escaped."""
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
-    click.echo(text.encode(encoding, "backslashreplace").decode(encoding))
+    _put(text.encode(encoding, "backslashreplace").decode(encoding))
 
 
 def put_json(value: Any) -> None:
@@ -60,7 +64,36 @@ def put_json_lines(values: Iterable[Any]) -> None:
 
 
 def _put_utf8(text: str) -> None:
-    click.echo(text.encode("utf-8", "backslashreplace"))  # a lone surrogate: \udcff, as JSON has it
+    _put(text.encode("utf-8", "backslashreplace"))  # a lone surrogate: \udcff, as JSON has it
+
+
+def _put(line: str | bytes) -> None:
+    if sys.stdout is None:
+        raise TargetError("is closed", path=_STDOUT, hint="send it to a file or to /dev/null")
+    _told_of_stdout(lambda: click.echo(line))
+
+
+def flush() -> None:
+    """Flush stdout.
+
+    Raises:
+        TargetError: not all of it could be written.
+        BrokenPipeError: its reader is gone.
+    """
+    if sys.stdout is not None:
+        _told_of_stdout(sys.stdout.flush)
+
+
+def _told_of_stdout(write: Callable[[], None]) -> None:
+    """The system's error does not say what was being written."""
+    try:
+        write()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        what = "no space left" if full else f"cannot be written ({error.strerror or error})"
+        raise TargetError(what, path=_STDOUT) from error
 
 
 def one_line(text: str) -> str:

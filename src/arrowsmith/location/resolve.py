@@ -22,6 +22,7 @@ Named = str | os.PathLike[str]
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
 _MAGIC = re.compile(r"[*?\[]")
 _NEIGHBOURS = 10_000  # names looked at for a suggestion
+_NEAR = 0.8  # likeness of two names that are taken for one: a letter of five may differ
 
 
 def resolve(what: Named | Iterable[Named], *, max_ratio: float = 1000.0) -> list[FileSource]:
@@ -127,7 +128,8 @@ def _not_found(path: str) -> SourceNotFound:
             names = [entry.name for entry in islice(entries, _NEIGHBOURS)]
     except (OSError, ValueError):
         names = []
-    near = " or ".join(os.path.join(folder, one) for one in difflib.get_close_matches(name, names))
+    close = difflib.get_close_matches(name, names, n=2, cutoff=_NEAR)
+    near = " or ".join(os.path.join(folder, one) for one in close)
     hint = f"did you mean {near}?" if near else None
     return SourceNotFound("no such file or directory", path=path, hint=hint)
 

@@ -1,0 +1,69 @@
+"""Fixtures that several files of tests share."""
+
+from __future__ import annotations
+
+import gc
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from hypothesis import settings
+
+# How long an example takes depends on what else the machine does. (--hypothesis-profile comes
+# later and wins; Hypothesis' own profile for CI has no deadline either.)
+settings.register_profile("unhurried", settings(), deadline=None)
+settings.load_profile("unhurried")
+
+ROWS = 1000
+
+
+@pytest.fixture
+def table() -> pa.Table:
+    """A thousand rows of four columns, the middle two with nulls."""
+    numbers = range(ROWS)
+    return pa.table(
+        {
+            "id": pa.array(numbers, pa.int64()),
+            "score": pa.array([None if n % 7 == 0 else n / 4 for n in numbers], pa.float64()),
+            "lang": pa.array([None if n % 5 == 0 else ("en", "de")[n % 2] for n in numbers]),
+            "good": pa.array([n % 3 == 0 for n in numbers]),
+        }
+    )
+
+
+@pytest.fixture
+def no_leaks(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[None]:
+    """After the test: no thread of a run, no open file and no scratch file is left."""
+    before = run_threads()
+    scratch = tmp_path_factory.mktemp("scratch")  # other tests may run at the same time
+    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
+    yield
+    assert run_threads() <= before
+    gc.collect()  # an exception and its frames may hold one another, and a mapping with them
+    assert open_files(tmp_path) == []
+    assert open_files(scratch) == []
+    assert list(scratch.glob("arrowsmith-*")) == []
+    assert [path.name for path in tmp_path.rglob(".*")] == []
+
+
+def run_threads() -> set[threading.Thread]:
+    """Threads that runs have started; those of other libraries have other names."""
+    return {thread for thread in threading.enumerate() if thread.name.startswith("arrowsmith")}
+
+
+def open_files(folder: Path) -> list[str]:
+    """The files under ``folder`` that this process has open."""
+    found = []
+    for entry in Path("/proc/self/fd").iterdir() if Path("/proc/self/fd").is_dir() else ():
+        try:
+            path = entry.readlink()
+        except OSError:
+            continue
+        if path.is_relative_to(folder):
+            found.append(str(path))
+    return found
