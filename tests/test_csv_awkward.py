@@ -105,7 +105,9 @@ def test_the_budget_named_for_a_long_record_is_enough(body: str, seekable: bool)
 def test_a_quote_never_closed_is_named_as_the_cause_of_a_long_record() -> None:
     text, run = 'a,b\n1,y\n2,"z\n' + "3,z\n" * 1_000_000, Run("skip")
     run.memory_limit = 4 << 20
-    with pytest.raises(BudgetExceeded, match="a quote that is never closed makes a record of 40000"):
+    with pytest.raises(
+        BudgetExceeded, match="a quote that is never closed makes a record of 40000"
+    ):
         table(opened(text, run, range_bytes=1 << 16))
 
 

@@ -140,7 +140,9 @@ def test_a_record_larger_than_the_budget(tmp_path, source_suffix, suffix):
     assert named >= refused.report["needed"] > 16 * MB
     run = measure("write", {**given, "budget": named, "threads": 2})
     assert "error" not in run.report, run.report
-    assert_inside(run, named)
+    assert run.code == 0, run.stderr
+    # the run is too short for two pollers to see the same peak
+    assert max(run.growth, run.report["peak"]) <= named
 
 
 def sizes_in(message: str) -> list[int]:

@@ -15,6 +15,7 @@ import pyarrow as pa
 from arrowsmith.errors import DataError, SchemaConflict
 from arrowsmith.formats.csv.columns import Column
 from arrowsmith.formats.csv.convert import convert
+from arrowsmith.formats.csv.dialect import CR, LF
 from arrowsmith.formats.csv.layout import Layout, lay_out, without
 from arrowsmith.formats.csv.masks import Mask, boolean
 from arrowsmith.formats.csv.parse import parse_text
@@ -33,7 +34,7 @@ class Fault:
     reason: str
     column: str | None = None
     hint: str | None = None
-    line: int | None = None
+    line: int | None = None  # of the quote that is never closed, counted from the range's first
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ def sound(piece: Range, plan: Plan) -> Sound:
     data = np.frombuffer(piece.buffer, np.uint8, piece.size)
     layout = lay_out(data, plan.dialect)
     bad = layout.faults(len(plan.names))
-    faults = [_form_fault(layout, int(record), plan) for record in np.flatnonzero(bad)]
+    faults = [_form_fault(data, layout, int(record), plan) for record in np.flatnonzero(bad)]
     good = without(data, layout, bad)
     wrong = _not_utf8(data, layout, bad, plan)
     if wrong:
@@ -97,13 +98,16 @@ def read_carefully(piece: Range, plan: Plan) -> pa.RecordBatch:
     return batch if keep.all() else batch.filter(boolean(keep))
 
 
-def _form_fault(layout: Layout, record: int, plan: Plan) -> Fault:
+def _form_fault(data: np.ndarray, layout: Layout, record: int, plan: Plan) -> Fault:
     last = record == len(layout.starts) - 1
     if layout.unclosed >= 0 and last:
+        size = int(layout.ends[record] - layout.starts[record])
+        lines = layout.total_lines - int(layout.lines[record]) + (data[-1] not in (LF, CR))
         return Fault(
             record,
-            "the quote that opens here is never closed",
-            hint="close the quote, or set quote to none",
+            "the quote that opens here is never closed: "
+            f"all up to the end of the file, {size} bytes in {lines} lines, is one bad record",
+            hint="close it, or read quotes as text with -r quote=",
             line=layout.unclosed_line,
         )
     if layout.broken[record]:
@@ -113,10 +117,13 @@ def _form_fault(layout: Layout, record: int, plan: Plan) -> Fault:
             hint=f"double the quotes within a field: {plan.dialect.quote * 2}",
         )
     count, expected = int(layout.fields[record]), len(plan.names)
+    hint = f"look for a delimiter {plan.dialect.delimiter!r} that is missing or not quoted"
+    if expected == 1:
+        hint = "remove what stands before the header, or say the delimiter with -r delimiter=X"
     return Fault(
         record,
         f"found {count} field{'s' * (count != 1)} where there should be {expected}",
-        hint=f"look for a delimiter {plan.dialect.delimiter!r} that is missing or not quoted",
+        hint=hint,
     )
 
 
@@ -157,7 +164,7 @@ def _value_faults(found: Sound, bad: Mask, text: pa.StringArray, column: Column)
             int(found.records[row]),
             f"{_shown(text, row)} is no {column.type}",
             column.name,
-            "mend the value, or read the column as string",
+            f"mend the value, or read the column as text with -r types={column.name}:string",
         )
         for row in np.flatnonzero(bad).tolist()
     ]
@@ -176,7 +183,7 @@ def _conflict(
         column=column.name,
         path=plan.source.path,
         place=f"line {line}, byte {offset}",
-        hint=f'use infer="full", or types={{{column.name!r}: "string"}}',
+        hint=f'read with -r infer=full (infer="full"), or -r types={column.name}:string',
     )
 
 
@@ -193,16 +200,18 @@ def _hand_over(faults: Sequence[Fault], layout: Layout, piece: Range, plan: Plan
     for fault in sorted(faults, key=lambda fault: fault.record):
         start, end = int(layout.starts[fault.record]), int(layout.ends[fault.record])
         begins = line + int(layout.lines[fault.record])
+        where = begins if fault.line is None else line + fault.line
         offset = piece.offset + start
         if plan.ctx.on_error == "raise":
-            where = begins if fault.line is None else line + fault.line
             column = f", column {fault.column!r}" if fault.column else ""
             raise DataError(
                 fault.reason,
                 path=plan.source.path,
                 place=f"line {where}, byte {offset}{column}",
-                hint=f'{fault.hint}, or set on_error="skip"',
+                hint=f"{fault.hint}; --on-error skip leaves bad records out",
             )
+        if fault.line is not None:
+            plan.ctx.warn(f"{plan.source.path}: line {where}: {fault.reason}")
         plan.ctx.reject(
             Reject(
                 source=plan.source.path,

@@ -10,15 +10,15 @@ are looked for only where the values suggest them.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from arrowsmith.formats.csv.columns import Column
-from arrowsmith.formats.csv.dialect import CR, LF, Dialect
-from arrowsmith.formats.csv.masks import valid
+from arrowsmith.formats.csv.dialect import CR, Dialect
+from arrowsmith.formats.csv.masks import doubles, valid
 from arrowsmith.formats.csv.quotes import (
     BLOCK,
     Bytes,
@@ -34,6 +34,7 @@ from arrowsmith.formats.csv.ranges import Range, line_ends
 EXACT = float(2**53)
 _ZERO, _PLUS, _MINUS, _DOT = 48, 43, 45, 46
 _LEAD = 16
+_BLOCK = 192 << 10  # with three masks of that size it fits into a cache of the second level
 _FIRST = re.compile(rb"[^0-9A-Za-z]{0,2}0[0-9xX]")
 
 
@@ -45,15 +46,16 @@ def doubtful(
     names: Sequence[str],
 ) -> bool:
     """Whether a guarded column of ``batch``, which ``piece`` gave, may have lost its text."""
-    guarded = [c for c in columns if c.guarded and not c.late]
+    guarded = [place for place, c in enumerate(columns) if c.guarded and not c.late]
     if not guarded:
         return False
-    floats = [batch.column(c.name) for c in guarded if c.type == pa.float64()]
-    if any(_beyond(pc.min_max(values)) for values in floats):
+    integers = [batch.column(p) for p in guarded if pa.types.is_integer(columns[p].type)]
+    floats = [batch.column(p) for p in guarded if pa.types.is_floating(columns[p].type)]
+    if any(_beyond(values) for values in floats):
         return True
     data = np.frombuffer(piece.buffer, np.uint8, piece.size)
     begins = [_leading_zeros(data, dialect)]
-    if any(_has_zero(batch.column(c.name), np.int64) for c in guarded if c.type == pa.int64()):
+    if any(_has_zero(values, np.int64) for values in integers):
         begins.append(_negative_zeros(data))
     if floats and piece.buffer.find(b"+", 0, piece.size) >= 0:
         begins.append(positions(data, _PLUS))
@@ -68,10 +70,23 @@ def doubtful(
     if not len(places):
         return False
     hit = set(_field_numbers(data, np.sort(places), dialect, spans).tolist())
-    return any(names.index(c.name) in hit for c in guarded)
+    return not hit.isdisjoint(_places_of(columns, guarded, names))
 
 
-def _beyond(ends: pa.StructScalar) -> bool:
+def _places_of(
+    columns: Sequence[Column], guarded: Sequence[int], names: Sequence[str]
+) -> Iterator[int]:
+    """Where the guarded columns stand in the file."""
+    places = {name: place for place, name in enumerate(names)}
+    return (places[columns[place].name] for place in guarded)
+
+
+def _beyond(array: pa.DoubleArray) -> bool:
+    """Whether a whole number among the values may not be what its digits say."""
+    values = doubles(array)
+    if not len(values) or (values.min() > -EXACT and values.max() < EXACT):
+        return False
+    ends = pc.min_max(array)
     low, high = ends["min"].as_py(), ends["max"].as_py()
     return low is not None and (low <= -EXACT or high >= EXACT)
 
@@ -90,28 +105,29 @@ def _leading_zeros(data: Bytes, dialect: Dialect) -> Positions:
     Candidates follow a separator, or two bytes up to ``-``, all of which signs, blanks and quotes
     are; a zero in such text is found as well, which does no harm.
     """
-    scratch = np.empty((4, BLOCK), np.bool_)
+    scratch = np.empty((3, _BLOCK), np.bool_)
     found = [np.empty(0, np.int64)]
     if first := _FIRST.match(data[:4].tobytes()):
         found.append(np.array([first.end() - 2]))
     high = [b for b in (dialect.delimiter_byte, dialect.quote_byte) if b > _MINUS]
-    for start in range(0, len(data) - 3, BLOCK - 3):
-        block = data[start : start + BLOCK]
+    for start in range(0, len(data) - 3, _BLOCK - 3):
+        block = data[start : start + _BLOCK]
         size = len(block) - 3
-        zero, begins, other, low = (row[:size] for row in scratch)
+        low = scratch[0, : size + 1]
+        zero, other = scratch[1:, :size]
+        _low(block[: size + 1], high, out=low, scratch=scratch[2, : size + 1])
         np.equal(block[2 : size + 2], _ZERO, out=zero)
-        np.greater(block[3:], 47, out=other)
-        zero &= other
-        _low(block[1 : size + 1], high, out=begins, scratch=other)
-        zero &= begins
+        zero &= np.greater(block[3:], 47, out=other)
+        zero &= low[1:]
         if not zero.any():
             continue
         for byte in high:
             zero &= np.not_equal(block[3:], byte, out=other)
-        _low(block[:size], high, out=low, scratch=other)
-        for byte in (dialect.delimiter_byte, LF, CR):
-            low |= np.equal(block[1 : size + 1], byte, out=other)
-        zero &= low
+        begins, before = low[:size], block[1 : size + 1]
+        begins |= np.less_equal(before, CR, out=other)
+        if dialect.delimiter_byte > CR:
+            begins |= np.equal(before, dialect.delimiter_byte, out=other)
+        zero &= begins
         if zero.any():
             found.append(np.flatnonzero(zero) + start + 2)
     return np.concatenate(found)
@@ -134,7 +150,7 @@ def _negative_zeros(data: Bytes) -> Positions:
         signs[: len(after)] &= (after != _DOT) & ((after - np.uint8(_ZERO)) > 9)
         if signs.any():
             found.append(np.flatnonzero(signs) + start)
-    return np.unique(np.concatenate(found))
+    return np.concatenate(found)
 
 
 def _tiny(data: Bytes) -> Positions:
@@ -150,10 +166,11 @@ def _tiny(data: Bytes) -> Positions:
 def _beginnings(data: Bytes, places: Positions, dialect: Dialect, spans: Spans | None) -> Positions:
     """Those of ``places`` with nothing but signs, blanks and a quote between them and the
     separator before; a separator within quotes is none."""
-    lead = np.array([ord(c) for c in " \t+-" + dialect.quote if c != dialect.delimiter], np.uint8)
+    lead = np.zeros(256, np.bool_)
+    lead[[ord(c) for c in " \t+-" + dialect.quote if c != dialect.delimiter]] = True
     before = places - 1
     for _ in range(_LEAD):
-        more = np.isin(data[np.maximum(before, 0)], lead) & (before >= 0)
+        more = lead[data[np.maximum(before, 0)]] & (before >= 0)
         if not more.any():
             break
         before = before - more
@@ -174,4 +191,5 @@ def _field_numbers(
         ends = ends[~spans.inside(ends)]
     row = np.searchsorted(ends, places)
     starts = np.concatenate(([-1], ends))[row]
-    return np.unique(np.searchsorted(delimiters, places) - np.searchsorted(delimiters, starts))
+    numbers = np.searchsorted(delimiters, places) - np.searchsorted(delimiters, starts)
+    return np.flatnonzero(np.bincount(numbers))

@@ -7,15 +7,18 @@ from arrowsmith.plugin.specs import Head, Match
 DELIMITERS = ",\t;|"
 _SUFFIXES = (".csv", ".tsv", ".psv", ".tab")
 _BINARY = (b"PAR1", b"ARROW1", b"FEA1", b"\x1f\x8b", b"PK\x03\x04", b"\x89PNG", b"\x28\xb5\x2f\xfd")
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 _SAMPLE = 16 << 10
 
 
 def probe(head: Head) -> Match:
     """How much the source looks like delimited text."""
     sample = head.head[:_SAMPLE]
+    hint = Match.HINT if head.name.lower().endswith(_SUFFIXES) else Match.NO
+    if hint and sample.startswith(_UTF_16):
+        return hint  # the reader tells what to do with it
     if b"\0" in sample or sample.startswith(_BINARY):
         return Match.VETO
-    hint = Match.HINT if head.name.lower().endswith(_SUFFIXES) else Match.NO
     if sample.startswith(b"\xef\xbb\xbf"):
         sample = sample[3:]
     if sample.lstrip()[:1] in (b"{", b"["):

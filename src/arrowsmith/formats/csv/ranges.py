@@ -13,11 +13,21 @@ import numpy as np
 
 from arrowsmith.errors import BudgetExceeded, DataError
 from arrowsmith.formats.csv.dialect import CR, LF, Dialect
-from arrowsmith.formats.csv.quotes import Bytes, Positions, positions, quoted_spans, well_formed
+from arrowsmith.formats.csv.quotes import (
+    BLOCK,
+    Bytes,
+    Positions,
+    positions,
+    quoted_spans,
+    well_formed,
+)
 from arrowsmith.plugin.protocols import RunContext, Source
 
 COST_PER_BYTE = 4
 """Memory that parsing takes per byte of text, beside the text: the parser's copy, the columns."""
+_RECORD_COST = 10  # what a whole run takes per byte of a single long record: it is encoded as well
+_RUN_COST = 24 << 20  # and beside it
+_LOOK = "look for a quote that is never closed"
 
 
 class Buffers:
@@ -61,34 +71,38 @@ class Range:
 
 
 class Feed:
-    """Reads a source from ``start`` to ``stop`` (None: its end), front to end."""
+    """Reads a source from ``start`` to ``stop`` (None: its end), front to end.
+
+    Attributes:
+        at: where it is.
+    """
 
     def __init__(self, source: Source, start: int, stop: int | None) -> None:
         self._source = source
-        self._at = 0
+        self.at = 0
         self._stop = stop
         self._stream = None if source.seekable else source.open()
         if self._stream is None:
-            self._at = start
+            self.at = start
         else:
             scrap = bytearray(min(start, 1 << 20))
-            while self._at < start and self.fill(memoryview(scrap)[: start - self._at]):
+            while self.at < start and self.fill(memoryview(scrap)[: start - self.at]):
                 pass
 
     def fill(self, view: memoryview) -> int:
         """Fill ``view``; the number of bytes, short only at the end."""
         if self._stop is not None:
-            view = view[: max(self._stop - self._at, 0)]
+            view = view[: max(self._stop - self.at, 0)]
         done = 0
         while done < len(view):
             if self._stream is None:
-                count = self._source.read_into(self._at, view[done:])
+                count = self._source.read_into(self.at, view[done:])
             else:
                 count = self._stream.readinto(view[done:])  # type: ignore[attr-defined]
             if not count:
                 break
             done += count
-            self._at += count
+            self.at += count
         return done
 
     def close(self) -> None:
@@ -135,7 +149,17 @@ def cut(
                 found = _last_end(buffer, size, ended, dialect)
                 if found.end or ended:
                     break
-                _check_length(source, ctx, offset, size, max_record)
+                if size >= max_record or size * _RECORD_COST > ctx.memory_limit:
+                    inside = bool(dialect.quote) and buffer.count(dialect.quote_bytes, 0, size) % 2
+                    raise too_long(
+                        source,
+                        dialect,
+                        feed,
+                        limit=ctx.memory_limit,
+                        size=size,
+                        inside=bool(inside),
+                        most=max_record,
+                    )
                 step = min(max(buffers.size, size // 4), max(max_record - size, 1))
                 if limit + step > len(buffer):
                     buffer.extend(bytes(limit + step - len(buffer)))
@@ -153,23 +177,54 @@ def cut(
         feed.close()
 
 
-def _check_length(source: Source, ctx: RunContext, offset: int, size: int, most: int) -> None:
+def too_long(
+    source: Source, dialect: Dialect, feed: Feed, *, limit: int, size: int, inside: bool, most: int
+) -> DataError | BudgetExceeded:
+    """The error for a record that memory has no room for, which says how much would do.
+
+    Args:
+        feed: goes on reading where the record was given up.
+        size: bytes of it before that.
+        inside: a quote is open there.
+        most: bytes of the longest record allowed.
+    """
+    begins = feed.at - size
+    size, inside = _length(feed, dialect, size, inside, most)
+    place = f"byte {begins}"
     if size >= most:
-        raise DataError(
+        return DataError(
             f"the record is longer than max_record_bytes={most}",
             path=source.path,
-            place=f"byte {offset}",
-            hint="raise max_record_bytes, or look for a quote that is never closed",
+            place=place,
+            hint=f"raise it with -r max_record_bytes=N, or {_LOOK}",
         )
-    needed = 2 * size * (1 + COST_PER_BYTE)
-    if needed > ctx.memory_limit:
-        raise BudgetExceeded(
-            f"a record of more than {size} bytes does not fit the memory budget",
-            needed=needed,
-            path=source.path,
-            place=f"byte {offset}",
-            hint=f"allow at least {needed} bytes, or look for a quote that is never closed",
-        )
+    needed = _RECORD_COST * size + _RUN_COST
+    enough = f"{(needed >> 20) + 1}MB"
+    what = "a quote that is never closed makes" if inside else "there is"
+    return BudgetExceeded(
+        f"{what} a record of {size} bytes, which needs about {needed >> 20} MB, more than the "
+        f"memory budget of {limit >> 20} MB",
+        needed=needed,
+        path=source.path,
+        place=place,
+        hint=f"give it more: --memory {enough} or budget=MemoryBudget('{enough}')",
+    )
+
+
+def _length(feed: Feed, dialect: Dialect, size: int, inside: bool, most: int) -> tuple[int, bool]:
+    """Read on to the record's end without keeping it: its bytes, and whether a quote is open."""
+    block = bytearray(BLOCK)
+    while size < most and (got := feed.fill(memoryview(block)[: most - size])):
+        data = np.frombuffer(block, np.uint8, got)
+        ends = line_ends(data)
+        if dialect.quote:
+            quotes = positions(data, dialect.quote_byte)
+            ends = ends[(np.searchsorted(quotes, ends) + inside) % 2 == 0]
+            inside ^= len(quotes) % 2 == 1
+        if len(ends):
+            return size + int(ends[0]) + 1, False
+        size += got
+    return size, inside
 
 
 @dataclass(frozen=True, slots=True)

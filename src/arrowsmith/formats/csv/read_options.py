@@ -47,7 +47,7 @@ class CsvReadOptions:
         512 << 10, help="how much text to infer from", min=16, max=1 << 30, size=True
     )
     range_bytes: int = option(
-        1 << 20, help="how much text one task parses", min=16, max=1 << 30, size=True
+        2 << 20, help="how much text one task parses", min=16, max=1 << 30, size=True
     )
     max_record_bytes: int = option(
         256 << 20, help="the longest record", min=16, max=1 << 30, size=True

@@ -25,6 +25,7 @@ from arrowsmith.plugin.protocols import RunContext, ScanRequest, Source
 
 _FIRST_OF_FEW = 64 << 10
 _FEW_ROWS = 10_000
+_WIDEST = 33  # bytes that a value takes at most beside its text: a decimal256 and its validity
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +62,17 @@ class CsvTask:
         if piece is None:
             return
         batch = read_range(piece, self._plan)
+        most = piece.size + batch.num_rows * batch.num_columns * _WIDEST
         self._buffers.give(piece.buffer)
         del piece
-        if len(self._schema):
-            batch = pa.RecordBatch.from_arrays(batch.columns, schema=self._schema)
-        else:
+        if not len(self._schema):
             batch = batch.select([])
-        yield from _sliced(batch, self._request.batch_rows, self._request.batch_bytes)
+        batch = batch.replace_schema_metadata(self._schema.metadata)
+        rows, nbytes = self._request.batch_rows, self._request.batch_bytes
+        if batch.num_rows > rows or most > nbytes:
+            yield from _sliced(batch, rows, nbytes)
+        elif batch.num_rows:
+            yield batch
 
 
 def read_range(piece: Range, plan: Plan) -> pa.RecordBatch:
@@ -110,7 +115,7 @@ class CsvReader:
         self._source = source
         self._options = options
         self._ctx = ctx
-        self._sniffed = sniffed or sniff(source, options)
+        self._sniffed = sniffed or sniff(source, options, ctx.memory_limit)
         self._buffers = Buffers(options.range_bytes)
         self._locator = self._make_locator()
         if options.infer == "full" and sniffed is None and not self._sniffed.whole:

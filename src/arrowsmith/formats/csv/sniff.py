@@ -8,14 +8,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pyarrow as pa
 
-from arrowsmith.errors import DataError, OptionError, SourceEmpty
+from arrowsmith.errors import BudgetExceeded, DataError, OptionError, SourceEmpty
 from arrowsmith.formats.csv.columns import Column, parse_type
 from arrowsmith.formats.csv.dialect import Dialect
 from arrowsmith.formats.csv.infer import Cells, Guess, guess
 from arrowsmith.formats.csv.layout import Layout, lay_out, without
 from arrowsmith.formats.csv.parse import parse_text
 from arrowsmith.formats.csv.probe import DELIMITERS
-from arrowsmith.formats.csv.ranges import line_ends
+from arrowsmith.formats.csv.quotes import quoted_spans
+from arrowsmith.formats.csv.ranges import Feed, line_ends, too_long
 from arrowsmith.formats.csv.read_options import CsvReadOptions
 from arrowsmith.plugin.protocols import Source
 
@@ -24,6 +25,7 @@ _PREFERRED = {".tsv": "\t", ".tab": "\t", ".psv": "|"}
 _SNIFFED = 128 << 10
 _SNIFFED_RECORDS = 1000
 _LONG = 8 << 20
+_COPIES = 3  # what looking at the first records takes at most, per byte of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,16 +52,17 @@ class Sniffed:
     guesses: dict[str, Guess]
 
 
-def sniff(source: Source, options: CsvReadOptions) -> Sniffed:
+def sniff(source: Source, options: CsvReadOptions, memory_limit: int) -> Sniffed:
     """Look at the source and settle what the options leave open.
 
     Raises:
         SourceEmpty: there is no record.
         DataError: it is not UTF-8 text, or the first record does not end within
             ``max_record_bytes``.
+        BudgetExceeded: nor within what memory allows.
         OptionError: ``names`` or ``types`` do not fit the columns.
     """
-    head, whole, skipped = _head(source, options)
+    head, whole, skipped = _head(source, options, memory_limit)
     data = np.frombuffer(head, np.uint8)
     dialect = _dialect(data, whole, source.name, options)
     layout = lay_out(data, dialect)
@@ -81,6 +84,8 @@ def sniff(source: Source, options: CsvReadOptions) -> Sniffed:
         guesses = [known.join(cell) for known, cell in zip(guesses, above, strict=True)]
     if options.infer == "none":
         guesses = [Guess(pa.string())] * width
+    if header and not options.names:
+        _check_header(data, layout, source, skipped)
     names = _names(first, header, width, options)
     return Sniffed(
         dialect=replace(dialect, columns=width),
@@ -94,7 +99,7 @@ def sniff(source: Source, options: CsvReadOptions) -> Sniffed:
     )
 
 
-def _head(source: Source, options: CsvReadOptions) -> tuple[bytes, bool, int]:
+def _head(source: Source, options: CsvReadOptions, limit: int) -> tuple[bytes, bool, int]:
     """The first bytes, whether they are all, and the size of the BOM dropped from them.
 
     They end with a record, and have two of them unless these are long.
@@ -106,21 +111,41 @@ def _head(source: Source, options: CsvReadOptions) -> tuple[bytes, bool, int]:
         _check_text(raw, source, options)
         skipped = len(BOM) if raw.startswith(BOM) else 0
         text = raw[skipped:]
-        if not text:
+        if whole and not text.strip(b"\r\n"):
             raise SourceEmpty("the file has no records", path=source.path)
         if whole:
             return text, True, skipped
         kept = _whole_records(text, 1 if size >= _LONG else 2, options)
         if kept:
             return text[:kept], False, skipped
-        if size >= options.max_record_bytes:
-            raise DataError(
-                f"the first records are longer than max_record_bytes={options.max_record_bytes}",
-                path=source.path,
-                place="line 1",
-                hint="raise max_record_bytes, or look for a quote that is never closed",
-            )
+        if size >= options.max_record_bytes or 2 * size * _COPIES > limit:
+            raise _too_long(raw, source, options, limit)
         size = min(size * 2, options.max_record_bytes)
+
+
+def _too_long(
+    raw: bytes, source: Source, options: CsvReadOptions, limit: int
+) -> DataError | BudgetExceeded:
+    """The error for a file whose first records do not end within ``raw``."""
+    dialect = Dialect(options.delimiter or ",", options.quote, "\n")
+    data = np.frombuffer(raw, np.uint8)
+    spans = quoted_spans(data, dialect)
+    ends = line_ends(data)
+    ends = ends[~spans.inside(ends)]
+    begins = int(ends[-1]) + 1 if len(ends) else 0
+    feed = Feed(source, len(raw), None)
+    try:
+        return too_long(
+            source,
+            dialect,
+            feed,
+            limit=limit,
+            size=len(raw) - begins,
+            inside=spans.unclosed >= 0,
+            most=options.max_record_bytes,
+        )
+    finally:
+        feed.close()
 
 
 def _whole_records(text: bytes, least: int, options: CsvReadOptions) -> int:
@@ -144,7 +169,7 @@ def _check_text(raw: bytes, source: Source, options: CsvReadOptions) -> None:
         "this is UTF-16 or UTF-32 text" if wide else "a NUL byte is no text",
         path=source.path,
         place=f"byte {0 if wide else raw.index(0)}",
-        hint="convert the file to UTF-8",
+        hint="convert the file to UTF-8" + ("" if wide else ", or say its format if it is no CSV"),
     )
 
 
@@ -252,9 +277,8 @@ def _sound(raw: bytes, ended: bool, dialect: Dialect, width: int) -> bytes | Non
 def _guesses(samples: Sequence[pa.RecordBatch], width: int) -> list[Guess]:
     """Of each column; its first cell, looked at with all others, says what need not be tried."""
     rows = samples[0]
-    if not rows.num_rows:
-        able = [None] * width
-    else:
+    able: list[tuple[pa.DataType, ...] | None] = [None] * width
+    if rows.num_rows:
         cells = Cells.of(pa.concat_arrays([column[:1] for column in rows.columns]))
         able = [cells.candidates(place) for place in range(width)]
     parts = [[batch.column(place) for batch in samples] for place in range(width)]
@@ -276,6 +300,21 @@ def _has_header(cells: Sequence[Guess], guesses: Sequence[Guess]) -> bool:
     if any(c == text for c, _ in typed):
         return True
     return not typed and not any(c != text for c, g in pairs if g == pa.null())
+
+
+def _check_header(data: np.ndarray, layout: Layout, source: Source, skipped: int) -> None:
+    """Names are not guessed: bytes that are no text in them are an error."""
+    start, end = int(layout.starts[0]), int(layout.ends[0])
+    try:
+        data[start:end].tobytes().decode()
+    except UnicodeDecodeError as error:
+        wrong = start + error.start
+        raise DataError(
+            f"byte 0x{data[wrong]:02x} in the header is not UTF-8",
+            path=source.path,
+            place=f"line {1 + len(line_ends(data[:wrong]))}, byte {skipped + wrong}",
+            hint="convert the file to UTF-8, or give names with -r names=a,b",
+        ) from error
 
 
 def _names(

@@ -34,6 +34,9 @@ _DESCRIBED_GROUPS = 16  # whose codecs and encodings details() looks at
 # Strings in a dictionary may be far longer than their share of the stored bytes: how many rows to
 # look at before the size of batches is settled.
 _PROBE_ROWS = 1024
+# What a whole run takes per byte of a single large row, which is encoded as well, and beside it.
+_ROW_COST = 9
+_RUN_COST = 24 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,6 +259,7 @@ class GroupTask:
         self._threads = threads
         self._paged = group.largest > _WHOLE_COLUMN_BYTES
         self._row_bytes = group.plain // max(1, group.rows) + 1
+        self._check_budget()
         held = group.stored
         if self._paged:
             held = min(held, len(projection.leaves) * _PAGE_BUFFER_BYTES)
@@ -267,7 +271,6 @@ class GroupTask:
         """The rows, in batches under both ceilings of the request."""
         place = f"row group {self._group.number}"
         path = self._reader._source.path
-        self._check_budget(path, place)
         wanted = self._group.rows if self._limit is None else min(self._limit, self._group.rows)
         produced = 0
         try:
@@ -331,15 +334,21 @@ class GroupTask:
         for start in range(0, batch.num_rows, rows):
             yield batch.slice(start, rows)
 
-    def _check_budget(self, path: str, place: str) -> None:
-        if 2 * self._row_bytes > self._reader._ctx.memory_limit:
-            needed = 4 * self._row_bytes
+    def _check_budget(self) -> None:
+        """Raise for rows of which memory cannot hold two. The footer tells their mean size only;
+        the largest is taken for twice that, or for all of the row group."""
+        limit = self._reader._ctx.memory_limit
+        largest = min(self._group.plain, 2 * self._row_bytes)
+        if 2 * largest > limit:
+            needed = _ROW_COST * largest + _RUN_COST
+            enough = f"{(needed >> 20) + 1}MB"
             raise BudgetExceeded(
-                f"its rows have {self._row_bytes} bytes each",
+                f"a row of up to {largest} bytes needs about {needed >> 20} MB, more than the "
+                f"memory budget of {limit >> 20} MB",
                 needed=needed,
-                path=path,
-                place=place,
-                hint=f"allow at least {-(-needed >> 20)} MiB",
+                path=self._reader._source.path,
+                place=f"row group {self._group.number}",
+                hint=f"give it more: --memory {enough} or budget=MemoryBudget('{enough}')",
             )
 
 
