@@ -7,6 +7,7 @@ the allocator keeps, and understate it several-fold.
 
 from __future__ import annotations
 
+import os
 import re
 import threading
 import time
@@ -50,9 +51,16 @@ class MemoryBudget:
 
 def machine_memory() -> int:
     """Bytes of memory that this process may use: the machine's, or its cgroup's limit if lower."""
-    import psutil
+    return min([_physical_memory(), *_cgroup_limits()])
 
-    return min([psutil.virtual_memory().total, *_cgroup_limits()])
+
+def _physical_memory() -> int:
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (ValueError, OSError, AttributeError):
+        import psutil
+
+        return int(psutil.virtual_memory().total)
 
 
 def _cgroup_limits(root: Path = Path("/sys/fs/cgroup")) -> list[int]:

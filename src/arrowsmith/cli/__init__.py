@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 from typing import NoReturn
@@ -12,8 +11,6 @@ def main() -> NoReturn:
     """Run ``arrowsmith`` with the arguments of this process, and exit."""
     try:
         signal.signal(signal.SIGTERM, _terminate)
-        # no command multiplies matrices; numpy's idle threads would only spin at the start
-        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
         from arrowsmith.cli.app import app
 
         app.main(prog_name="arrowsmith")
