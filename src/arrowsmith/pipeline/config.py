@@ -18,7 +18,8 @@ class PipelineConfig:
         worker_threads: threads that read, transform and encode; None for one a core.
         buffer_capacity: batches that may wait between two stages.
         backpressure_threshold: share of the budget above which no further work is begun.
-        memory_check_interval: seconds between two readings of the process's memory.
+        memory_check_interval: longest time in seconds between two readings of the process's
+            memory; workers read it between their steps as well.
 
     Raises:
         OptionError: a value is out of range.

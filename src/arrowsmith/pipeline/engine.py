@@ -33,6 +33,8 @@ from arrowsmith.plugin.protocols import BoundTransform, ScanTask
 
 Encode = Callable[[pa.RecordBatch], Any]
 
+_SAMPLING = 0.02  # seconds: an encoding is long enough to peak between two calls of a worker
+
 
 class Engine:
     """Runs scan tasks to an ordered output, as a context manager: leaving it ends all threads.
@@ -89,7 +91,7 @@ class Engine:
         self._flushed = False
         self._failure: BaseException | None = None
         self._stopped = False
-        self._watch = Watch(config.memory_check_interval, self._tick, self._fail)
+        self._watch = Watch(min(config.memory_check_interval, _SAMPLING), self._tick, self._fail)
         self._threads: list[threading.Thread] = []
         self._began = time.perf_counter()
 
