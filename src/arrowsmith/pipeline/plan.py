@@ -14,7 +14,7 @@ from arrowsmith.pipeline.steps import Cast, Filter, Limit, Map, Rename, Select
 from arrowsmith.plugin.options import build_options
 from arrowsmith.plugin.protocols import BoundTransform, Predicate, RunContext, ScanRequest
 
-_LEAST_BATCH, _MOST_BATCH = 256 << 10, 8 << 20  # bytes; how a file is batched changes no output
+_LEAST_BATCH, _MOST_BATCH = 256 << 10, 2 << 20  # bytes; how a file is batched changes no output
 
 Bind = Callable[[pa.Schema, RunContext], BoundTransform]
 
