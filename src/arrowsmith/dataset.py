@@ -298,7 +298,8 @@ class Dataset:
         """
         import polars
 
-        return polars.from_arrow(self.to_table())  # type: ignore[return-value]
+        frame: Any = polars.from_arrow(self.to_table())
+        return frame
 
     def to_reader(self) -> pa.RecordBatchReader:
         """The rows as a stream that any Arrow library reads, batch by batch."""

@@ -226,6 +226,7 @@ class ReaderContract(DamageContract):
             with self._opened(path) as reader:
                 if not isinstance(reader, TaskReader):
                     pytest.skip(f"{self.name} leaves the division of work to the runner")
+                assert isinstance(reader, TaskReader)
                 tasks = list(reader.tasks(replace(_WHOLE, batch_rows=100)))
                 costs = [task.cost for task in tasks]
                 expect(all(cost >= 0 for cost in costs), f"{name}: the costs of tasks are {costs}")
