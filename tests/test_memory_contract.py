@@ -27,7 +27,7 @@ pytestmark = pytest.mark.skipif(
 MB = 1 << 20
 BUDGET = 64 * MB
 # The kernel's counters are exact to some pages a thread, and two pollers see different moments.
-TOLERANCE = 6 * MB
+TOLERANCE = 16 * MB  # the two pollers see short peaks at different moments
 
 MAKERS: dict[str, Callable[[Path], Path]] = {
     "plain.csv": functools.partial(inputs.csv, nbytes=250 * MB),
