@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import traceback
 import warnings
 from importlib.metadata import EntryPoint
@@ -35,6 +36,8 @@ from arrowsmith.errors import (
     TooManyErrors,
     UnknownName,
 )
+from arrowsmith.pipeline.plan import limit
+from arrowsmith.testing import TableFeed
 from conftest import ROWS
 from test_dataset import SMALL_SAMPLE, contradicting
 
@@ -613,3 +616,57 @@ def test_a_conflict_that_no_widening_mends_is_told(tmp_path):
     with pytest.raises(DataError, match="'many' is no int64") as caught:
         ds.write(tmp_path / "out.parquet")
     assert not isinstance(caught.value, SchemaConflict)
+
+
+class _FailsAfterTheLimit(TableFeed):
+    """Two tasks; the source fails once the second was dropped since the limit was reached."""
+
+    def tasks(self, request):
+        admitted, dropped, failing = (threading.Event() for _ in range(3))
+
+        class Second:
+            cost = 0
+
+            def read(self):
+                return self
+
+            def __next__(self):
+                raise AssertionError("the only worker is busy with the first task until the limit")
+
+            def close(self):
+                dropped.set()
+                assert failing.wait(30)
+
+        [first] = super().tasks(request)
+
+        class First:
+            cost = 0
+
+            def read(self):
+                assert admitted.wait(30)
+                yield from first.read()
+
+        yield First()
+        yield Second()
+        admitted.set()
+        assert dropped.wait(30)
+        failing.set()
+        raise DataError("the source fails behind the limit")
+
+
+def test_a_source_that_fails_behind_the_limit_is_not_heard(tmp_path):
+    """Many times, since it takes the source to be faster than the worker."""
+
+    def run():
+        for number in range(100):
+            feed = _FailsAfterTheLimit(pa.table({"a": [1, 2, 3]}), rows=10)
+            config = PipelineConfig(worker_threads=1)
+            Pipeline(feed, [limit(2)], tmp_path / f"{number}.arrow", config=config).run()
+
+    runs = threading.Thread(target=run, daemon=True)
+    runs.start()
+    runs.join(60)
+    assert not runs.is_alive()
+    for path in tmp_path.iterdir():
+        assert pa.ipc.open_file(path).read_all().to_pydict() == {"a": [1, 2]}
+    assert len(list(tmp_path.iterdir())) == 100

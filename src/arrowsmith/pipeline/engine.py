@@ -183,7 +183,8 @@ class Engine:
                     return
         except BaseException as error:
             with self._cond:
-                self._scans.append(Scan.failed(at_stage(error, "read")))
+                if not self._over():  # behind a limit nobody waits for it
+                    self._scans.append(Scan.failed(at_stage(error, "read")))
         with self._cond:
             self._exhausted = True
             self._cond.notify_all()
