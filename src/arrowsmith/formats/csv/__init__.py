@@ -37,7 +37,7 @@ def arrowsmith_sinks() -> Iterable[SinkSpec]:
             impl="arrowsmith.formats.csv.sink:CsvSink",
             extensions=EXTENSIONS,
             options=CsvWriteOptions,
-            capabilities=SinkCapabilities(parallel=True, losses=LOSSES),
+            capabilities=SinkCapabilities(parallel=True, append=True, losses=LOSSES),
             summary="delimited text",
         )
     ]

@@ -9,7 +9,8 @@ import numpy as np
 
 from arrowsmith.formats.csv.dialect import Dialect
 from arrowsmith.formats.csv.layout import lay_out
-from arrowsmith.formats.csv.ranges import Buffers, Range
+from arrowsmith.formats.csv.ranges import Range
+from arrowsmith.plugin.feed import Buffers
 
 
 class Locator:

@@ -17,10 +17,11 @@ from arrowsmith.formats.csv.fast import read_fast
 from arrowsmith.formats.csv.infer import Guess
 from arrowsmith.formats.csv.locate import Locator
 from arrowsmith.formats.csv.plan import Plan
-from arrowsmith.formats.csv.ranges import COST_PER_BYTE, Buffers, Range, cut
+from arrowsmith.formats.csv.ranges import COST_PER_BYTE, Range, cut
 from arrowsmith.formats.csv.read_options import CsvReadOptions
 from arrowsmith.formats.csv.sniff import Sniffed, sniff
 from arrowsmith.formats.csv.widen import widen
+from arrowsmith.plugin.feed import Buffers
 from arrowsmith.plugin.protocols import RunContext, ScanRequest, Source
 
 _FIRST_OF_FEW = 64 << 10

@@ -20,9 +20,10 @@ import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
 from arrowsmith.errors import ArrowsmithError, OptionError, SchemaMismatch
-from arrowsmith.formats.csv.render import renderer, text_scalar
+from arrowsmith.formats.csv.render import renderer
 from arrowsmith.formats.csv.write_options import CsvWriteOptions
-from arrowsmith.plugin.protocols import Chunk, RunContext, Target
+from arrowsmith.kernels.scalars import text_scalar
+from arrowsmith.plugin.protocols import Chunk, RunContext, Source, Target
 
 _ROWS = 65_536
 _BYTES = 4 << 20
@@ -73,6 +74,26 @@ class CsvSink:
         )
         self._line_end = "\n" if options.line_end == "lf" else "\r\n"
         self._stream: BinaryIO | None = None
+        self._begin = self._header()
+
+    def resume(self, old: Source) -> int:
+        """Keep all of a file whose first line is the one that would be written here.
+
+        Raises:
+            SchemaMismatch: other columns, or another dialect.
+        """
+        size, end = old.size or 0, self._line_end.encode()
+        expected = self._header()
+        found = old.head(len(expected))
+        if found != expected and found + end != expected:
+            line = old.head(200).split(b"\n")[0].decode("utf-8", "replace").rstrip("\r")
+            raise SchemaMismatch(
+                f"its first line is {line!r} and not {expected.decode().rstrip()!r}",
+                path=old.path,
+                hint="to append, write the same columns in the same order and dialect",
+            )
+        self._begin = b"" if old.read_at(size - 1, 1) == b"\n" else end
+        return size
 
     @property
     def chunk(self) -> Chunk:
@@ -120,10 +141,14 @@ class CsvSink:
         """The stream, with the header in it."""
         if self._stream is None:
             self._stream = self._target.open()
-            if self._options.header:
-                names = [self._name(name) for name in self._schema.names]
-                self._stream.write((self._delimiter.join(names) + self._line_end).encode())
+            self._stream.write(self._begin)
         return self._stream
+
+    def _header(self) -> bytes:
+        if not self._options.header:
+            return b""
+        names = [self._name(name) for name in self._schema.names]
+        return (self._delimiter.join(names) + self._line_end).encode()
 
     def _name(self, name: str) -> str:
         quote = self._options.quote

@@ -16,8 +16,9 @@ from arrowsmith.formats.csv.layout import Layout, lay_out, without
 from arrowsmith.formats.csv.parse import parse_text
 from arrowsmith.formats.csv.probe import DELIMITERS
 from arrowsmith.formats.csv.quotes import quoted_spans
-from arrowsmith.formats.csv.ranges import Feed, line_ends, too_long
+from arrowsmith.formats.csv.ranges import line_ends, too_long
 from arrowsmith.formats.csv.read_options import CsvReadOptions
+from arrowsmith.plugin.feed import Feed
 from arrowsmith.plugin.protocols import Source
 
 BOM = b"\xef\xbb\xbf"

@@ -14,7 +14,8 @@ from arrowsmith.formats.csv.convert import convert
 from arrowsmith.formats.csv.fast import read_fast
 from arrowsmith.formats.csv.infer import Guess, guess
 from arrowsmith.formats.csv.plan import Plan
-from arrowsmith.formats.csv.ranges import Buffers, Range
+from arrowsmith.formats.csv.ranges import Range
+from arrowsmith.plugin.feed import Buffers
 
 Ranges = Callable[[], Iterator[Range]]
 Found = dict[str, Guess]

@@ -1,0 +1,39 @@
+"""Arrow arrays over NumPy ones, without the detour that imports pandas where it is installed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+
+def int64_array(values: NDArray[np.integer[Any]]) -> pa.Int64Array:
+    """An Arrow array of integers; a view where they are 64 bits wide.
+
+    Example:
+        >>> int64_array(np.arange(3)).to_pylist()
+        [0, 1, 2]
+    """
+    data = np.ascontiguousarray(values, np.int64)
+    return pa.Array.from_buffers(pa.int64(), len(data), [None, pa.py_buffer(data)])
+
+
+def numpy_view(array: pa.Array) -> NDArray[Any]:
+    """The values of a fixed-width array of 1 to 8 bytes as NumPy has them, nulls as what stands
+    there: integers of the same width for dates and times.
+
+    Example:
+        >>> numpy_view(pa.array([1.5, 2.5]).slice(1)).tolist()
+        [2.5]
+    """
+    kind = array.type
+    width = kind.bit_width // 8
+    letter = "f" if pa.types.is_floating(kind) else "i"
+    if pa.types.is_unsigned_integer(kind):
+        letter = "u"
+    buffer = array.buffers()[1]
+    if buffer is None:
+        return np.empty(0, f"{letter}{width}")
+    return np.frombuffer(buffer, f"{letter}{width}")[array.offset : array.offset + len(array)]
