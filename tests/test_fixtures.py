@@ -10,6 +10,7 @@ import runpy
 from pathlib import Path
 
 import duckdb
+import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -53,6 +54,9 @@ def contents(path: Path) -> object:
         return pa.ipc.open_file(pa.OSFile(str(path))).read_all()
     if path.suffix == ".arrows":
         return pa.ipc.open_stream(pa.OSFile(str(path))).read_all()
+    if path.suffix == ".npz":
+        with np.load(path) as arrays:
+            return {name: (array.dtype, array.tobytes()) for name, array in arrays.items()}
     return path.read_bytes()
 
 
@@ -202,3 +206,25 @@ def test_events_survive_any_conversion(suffix, tmp_path):
     target = tmp_path / f"out.{suffix}"
     arrowsmith.open(str(FOLDER / "events.arrow")).write(str(target))
     assert table(str(target)).to_pylist() == pq.read_table(FOLDER / "events.parquet").to_pylist()
+
+
+def test_the_grid_is_read_as_numpy_reads_it():
+    heights = np.load(FOLDER / "grid.npy")
+    assert heights.dtype == ">f4"
+    assert heights.flags.f_contiguous
+    found = table("grid.npy", columns="north,east,south,west")
+    assert found.schema.types == [pa.float32()] * 4
+    np.testing.assert_array_equal(np.stack(found.columns, axis=1), heights)
+
+
+def test_readings_have_what_is_said_of_them():
+    found = table("readings.npz")
+    with np.load(FOLDER / "readings.npz") as arrays:
+        assert found.column_names == list(arrays)
+        assert found["city"].to_pylist() == arrays["city"].tolist()
+        assert found["ok"].to_pylist() == arrays["ok"].tolist()
+        images = found["image"].combine_chunks().to_numpy_ndarray()
+        np.testing.assert_array_equal(images, arrays["image"])
+        waves = [complex(w["real"], w["imag"]) for w in found["wave"].to_pylist()]
+        assert waves == arrays["wave"].tolist()
+    assert [row for row, at in enumerate(found["at"].to_pylist()) if at is None] == [7]
