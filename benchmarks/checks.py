@@ -34,7 +34,7 @@ _AGGREGATES: dict[str, dict[str, str]] = {
     },
     "flag": {"sum": "count(*) FILTER (WHERE {0})"},
 }
-_CSV_TYPES = {
+_TEXT_TYPES = {
     "int": "BIGINT",
     "float": "DOUBLE",
     "text": "VARCHAR",
@@ -148,9 +148,11 @@ def check_file(expected: Facts, kinds: Mapping[str, str], path: Path) -> None:
             if codecs != {"ZSTD"}:
                 raise CheckError(f"compressed with {sorted(codecs)}, expected ZSTD")
             relation = f"read_parquet('{path}')"
-        elif path.suffix == ".csv":
-            types = ", ".join(f"'{name}': '{_CSV_TYPES[kind]}'" for name, kind in kinds.items())
-            relation = f"read_csv('{path}', header=true, columns={{{types}}})"
+        elif path.suffix in (".csv", ".jsonl"):
+            types = ", ".join(f"'{name}': '{_TEXT_TYPES[kind]}'" for name, kind in kinds.items())
+            how = "read_csv" if path.suffix == ".csv" else "read_json"
+            more = "header=true" if path.suffix == ".csv" else "format='newline_delimited'"
+            relation = f"{how}('{path}', {more}, columns={{{types}}})"
         else:
             file = pa.ipc.open_file(pa.memory_map(str(path)))
             batches = (file.get_batch(i) for i in range(file.num_record_batches))

@@ -8,6 +8,7 @@
 | wide | wide.csv     | 50 columns of mixed types, some text quoted, about 300 MB              |
 | huge | huge.csv     | 60 records with a text of 5 MB each, a third quoted with line breaks   |
 | pq   | pq.parquet   | the first 2 million rows of main, zstd, pyarrow's own row groups       |
+| lines | rows.jsonl  | the same rows as JSON Lines, about 213 MB                              |
 
 A file is written beside its name and renamed, so that one which exists is complete.
 """
@@ -162,14 +163,37 @@ def _write_pq(path: Path) -> None:
     pq.write_table(pa.Table.from_batches(main_batches(PQ_ROWS)), path, compression="zstd")
 
 
-FILES = {"main": "main.csv", "wide": "wide.csv", "huge": "huge.csv", "pq": "pq.parquet"}
+def _write_lines(path: Path) -> None:
+    import polars as pl  # writes a timestamp as most programs do, and nothing else is as quick
+
+    with path.open("wb") as out:
+        for batch in main_batches(PQ_ROWS):
+            frame = pl.from_arrow(pa.Table.from_batches([batch]))
+            assert isinstance(frame, pl.DataFrame)
+            frame.write_ndjson(out)
+
+
+FILES = {
+    "main": "main.csv",
+    "wide": "wide.csv",
+    "huge": "huge.csv",
+    "pq": "pq.parquet",
+    "lines": "rows.jsonl",
+}
 BATCHES: dict[str, Callable[[], Iterator[pa.RecordBatch]]] = {
     "main": main_batches,
     "wide": wide_batches,
     "huge": huge_batches,
     "pq": functools.partial(main_batches, PQ_ROWS),
+    "lines": functools.partial(main_batches, PQ_ROWS),
 }
-WRITERS = {"main": _write_main, "wide": _write_wide, "huge": _write_huge, "pq": _write_pq}
+WRITERS = {
+    "main": _write_main,
+    "wide": _write_wide,
+    "huge": _write_huge,
+    "pq": _write_pq,
+    "lines": _write_lines,
+}
 
 
 def ensure(name: str, folder: Path) -> Path:

@@ -70,7 +70,9 @@ TASKS = (
         ".parquet",
         BUDGET_BYTES,
     ),
+    Task("jsonl_to_parquet", "JSON Lines to Parquet (2 million rows)", "lines", ".parquet"),
     Task("parquet_to_csv", "Parquet to CSV (2 million rows)", "pq", ".csv"),
+    Task("parquet_to_jsonl", "Parquet to JSON Lines (2 million rows)", "pq", ".jsonl"),
     Task("parquet_to_arrow", "Parquet to Arrow file (2 million rows)", "pq", ".arrow"),
 )
 

@@ -1,0 +1,48 @@
+"""Reads a range with Arrow's parser alone, as long as nothing speaks against it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+
+from arrowsmith.formats.json.guard import constants, is_utf8, lossy, one_a_line, too_deep
+from arrowsmith.formats.json.parse import parse, typed
+from arrowsmith.formats.json.plan import Plan
+from arrowsmith.formats.json.ranges import Range
+
+
+def read_fast(piece: Range, plan: Plan) -> pa.RecordBatch | None:
+    """The rows of ``piece``, or None where a record or value may be wrong."""
+    if piece.flaws or not plan.direct:
+        return None
+    text, rows = _tidy(piece)
+    if rows <= 0 or not is_utf8(memoryview(text)):
+        return None
+    data = np.frombuffer(text, np.uint8)
+    ignore = plan.ignore or not plan.whole
+    if ignore and (too_deep(data, plan.max_depth) or constants(data)):
+        return None
+    try:
+        batch = parse(text, plan.physical, ignore=ignore)
+        if batch.num_rows != rows or (plan.inferred_doubles and lossy(data, batch.columns)):
+            return None
+        if len(plan.numeric):
+            parse(text, plan.numeric, ignore=True)
+        return typed(batch, plan.schema)
+    except pa.ArrowInvalid:
+        return None
+
+
+def _tidy(piece: Range) -> tuple[memoryview | bytes, int]:
+    """The range's records and their number, -1 where that is not clear."""
+    text = piece.text
+    if piece.scan is not None:
+        return text, len(piece.scan.starts)
+    rows = one_a_line(np.frombuffer(text, np.uint8)) if len(text) else -1
+    if rows >= 0:
+        return text, rows
+    raw = bytes(text)
+    lines = [raw[start:end] for start, end in piece.records()]
+    if not all(line.startswith(b"{") and line.endswith(b"}") for line in lines):
+        return text, -1
+    return b"\n".join(lines), len(lines)
