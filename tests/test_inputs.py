@@ -12,6 +12,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 import pyarrow.csv
+import pyarrow.feather
 import pyarrow.parquet as pq
 import pytest
 
@@ -243,20 +244,63 @@ def test_files_come_in_the_order_of_their_names_or_of_the_list(tmp_path):
     assert arrowsmith.open([paths[0].as_uri(), paths[2]]).files == [str(paths[0]), str(paths[2])]
 
 
-def test_files_of_several_formats_are_refused(tmp_path):
-    (one,) = files(tmp_path, column(pa.int64(), 1))
-    (two,) = texts(tmp_path, "x\n1\n")
-    with pytest.raises(FormatError, match=r"is csv where .*0\.parquet is parquet") as caught:
+def test_files_of_several_formats_are_one_dataset(tmp_path, no_leaks):
+    one = pa.table({"x": pa.array([1, 2], pa.int32()), "y": ["a", "b"]})
+    (first,) = files(tmp_path, one)
+    (second,) = texts(tmp_path, "y,x,z\nc,3,0.5\n")
+    third = tmp_path / "2.arrow"
+    third.write_bytes(encoded("arrow", pa.table({"x": [4], "z": [1]})))
+    ds = arrowsmith.open([first, second, third])
+    assert ds.format == "parquet, csv, arrow"
+    assert ds.schema.types == [pa.int64(), pa.string(), pa.float64()]
+    judges = [one, pyarrow.csv.read_csv(second), pyarrow.feather.read_table(third)]
+    expected = pa.concat_tables(judges, promote_options="permissive")
+    assert ds.to_table().equals(expected)
+    assert ds.filter("x > 1 and z is null").to_table()["y"].to_pylist() == ["b"]
+    assert ds.select("y").limit(3).to_table()["y"].to_pylist() == ["a", "b", "c"]
+    assert ds.count() == 4
+    again = arrowsmith.open(tmp_path)
+    assert again.format == "csv, parquet, arrow"
+    assert again.write(tmp_path / "out.parquet").rows_out == 4
+
+
+def test_options_go_to_the_formats_that_have_them(tmp_path):
+    (one,) = files(tmp_path, column(pa.string(), "1"))
+    (two,) = texts(tmp_path, "x\n2\n")
+    ds = arrowsmith.open([one, two], types={"x": "string"}, verify_checksums=True)
+    assert ds.to_table()["x"].to_pylist() == ["1", "2"]
+    with pytest.raises(SchemaMismatch, match="column 'x' is int64 where"):
         arrowsmith.open([one, two])
-    assert str(caught.value).startswith(str(two))
+    with pytest.raises(OptionError, match="none of the formats parquet, csv has") as caught:
+        arrowsmith.open([one, two], delimeter=";")
+    assert "did you mean 'delimiter'?" in str(caught.value)
+    with pytest.raises(OptionError):
+        arrowsmith.open([one, two], delimiter=5)
+
+
+def test_a_named_format_is_taken_for_all(tmp_path):
+    paths = [*files(tmp_path, column(pa.int64(), 1)), *texts(tmp_path, "x\n1\n")]
+    with pytest.raises(DataError) as caught:
+        arrowsmith.open(paths, format="csv")
+    assert str(caught.value).startswith(str(paths[0]))
 
 
 def test_a_stranger_under_a_known_suffix_is_named(tmp_path):
     paths = files(tmp_path, column(pa.int64(), 1), column(pa.int64(), 1))
-    paths[1].write_text("x\n1\n")
-    with pytest.raises(DataError) as caught:
-        arrowsmith.open(paths).to_table()
+    paths[1].write_text("x,y\n1,2\n3,4\n")
+    with pytest.raises(FormatError, match="is csv, though by its suffix it is parquet") as caught:
+        arrowsmith.open(paths)
     assert str(caught.value).startswith(str(paths[1]))
+
+
+@pytest.mark.parametrize("suffix", ["", ".dat"])
+def test_a_suffix_that_says_nothing_is_not_relied_on(suffix, tmp_path):
+    paths = [tmp_path / f"{name}{suffix}" for name in "ab"]
+    pq.write_table(column(pa.int64(), 1), paths[0])
+    paths[1].write_text("x,y\n2,3\n")
+    ds = arrowsmith.open(paths)
+    assert ds.format == "parquet, csv"
+    assert ds.to_table()["x"].to_pylist() == [1, 2]
 
 
 def test_empty_files_among_others_are_told(tmp_path):

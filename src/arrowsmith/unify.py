@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from arrowsmith.errors import DataError, OptionError, SchemaConflict, SchemaMismatch
 
 _NOTES_KEY = b"arrowsmith"
 
 
-def unified_schema(schemas: Sequence[tuple[str, pa.Schema]], path_column: str | None) -> pa.Schema:
+def unified_schema(
+    schemas: Sequence[tuple[str, pa.Schema]],
+    partitions: Sequence[pa.Field] = (),
+    path_column: str | None = None,
+) -> pa.Schema:
     """The schema that the rows of all files fit, columns by name in the order of appearance.
 
     Null becomes anything, narrow integers and floats become wider ones of their kind, integers
@@ -22,6 +27,8 @@ def unified_schema(schemas: Sequence[tuple[str, pa.Schema]], path_column: str | 
 
     Args:
         schemas: path and schema of every file.
+        partitions: columns that the directories give; they take the place of columns that files
+            have under these names, and stand behind all others.
         path_column: name of the added column of file paths, or None.
 
     Raises:
@@ -30,9 +37,10 @@ def unified_schema(schemas: Sequence[tuple[str, pa.Schema]], path_column: str | 
     """
     fields: dict[str, tuple[pa.Field, str]] = {}
     unseen: set[str] = set()
+    given = {field.name for field in partitions}
     for index, (path, schema) in enumerate(schemas):
         _check_unique(schema, path)
-        if index and fields.keys().isdisjoint(schema.names):
+        if index and (fields.keys() | given).isdisjoint(schema.names):
             raise SchemaMismatch(
                 f"has no column in common with {schemas[0][0]}",
                 path=path,
@@ -40,6 +48,8 @@ def unified_schema(schemas: Sequence[tuple[str, pa.Schema]], path_column: str | 
             )
         empty = noted_empty(schema)
         for field in schema:
+            if field.name in given:
+                continue
             if field.name in empty:
                 field = field.with_type(pa.null())
                 unseen.add(field.name)
@@ -55,6 +65,8 @@ def unified_schema(schemas: Sequence[tuple[str, pa.Schema]], path_column: str | 
         field, where = fields[name]
         if pa.types.is_null(field.type):
             fields[name] = field.with_type(pa.string()), where
+    for field in partitions:
+        fields[field.name] = field, ""
     if path_column is not None:
         if path_column in fields:
             raise OptionError(f"the data has a column '{path_column}' of its own", hint="rename it")
@@ -137,6 +149,13 @@ def _wider_integer(left: pa.DataType, right: pa.DataType) -> pa.DataType | None:
 class Adapter:
     """Brings the batches of one file to the columns asked for, in the types of all files.
 
+    Args:
+        own: the file's schema.
+        unified: of all files.
+        columns: the columns asked for.
+        path: of the file, for messages.
+        constants: columns that have one value in all of the file, by its directories or its path.
+
     Attributes:
         wanted: the file's columns that are needed, in order.
     """
@@ -147,16 +166,17 @@ class Adapter:
         unified: pa.Schema,
         columns: Sequence[str],
         path: str,
-        path_column: str | None,
+        constants: Mapping[str, pa.Scalar],
     ) -> None:
         self._own = own
         self._path = path
-        self._path_column = path_column
+        self._constants = constants
         self._schema = pa.schema(
             [unified.field(name) for name in columns], metadata=unified.metadata
         )
         self._empty = noted_empty(own)
         names = set(own.names)
+        self._to_check = not names.isdisjoint(self._constants)
         # a file that has none of them still has to tell its number of rows
         self.wanted = tuple(name for name in columns if name in names) or tuple(own.names[:1])
 
@@ -167,17 +187,19 @@ class Adapter:
         return bool(self._own.field(name).type.equals(self._schema.field(name).type))
 
     def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        if batch.schema.names == self._schema.names and batch.schema.equals(
-            self._schema, check_metadata=True
-        ):
+        same = batch.schema.names == self._schema.names and not self._to_check
+        if same and batch.schema.equals(self._schema, check_metadata=True):
             return batch
         arrays = [self._column(batch, field) for field in self._schema]
         return pa.RecordBatch.from_arrays(arrays, schema=self._schema)
 
     def _column(self, batch: pa.RecordBatch, field: pa.Field) -> pa.Array:
-        if field.name == self._path_column:
-            return _repeated(self._path, batch.num_rows)
         index = batch.schema.get_field_index(field.name)
+        if field.name in self._constants:
+            value = self._constants[field.name]
+            if index >= 0 and not _all_are(batch.column(index), value):
+                raise self._contradiction(field.name, value)
+            return pa.repeat(value, batch.num_rows)
         if index < 0:
             return pa.nulls(batch.num_rows, field.type)
         column = batch.column(index)
@@ -196,6 +218,14 @@ class Adapter:
                 hint=f"read it as text: -r types={field.name}:string",
             ) from None
 
+    def _contradiction(self, name: str, value: pa.Scalar) -> DataError:
+        return DataError(
+            f"its column '{name}' has another value than its directory, which says {value}",
+            path=self._path,
+            hint="move the file, or leave the directories out of it: hive_partitioning=False or "
+            "--no-hive-partitioning",
+        )
+
     def _not_empty(self, field: pa.Field) -> SchemaConflict:
         return SchemaConflict(
             f"column '{field.name}' has values, where the sample that its type was inferred from "
@@ -206,11 +236,15 @@ class Adapter:
         )
 
 
-def _repeated(text: str, count: int) -> pa.Array:
-    one = text.encode()
-    value = pa.Array.from_buffers(
-        pa.string(),
-        1,
-        [None, pa.py_buffer(b"\0\0\0\0" + len(one).to_bytes(4, "little")), pa.py_buffer(one)],
-    )[0]
-    return pa.repeat(value, count)
+def _all_are(column: pa.Array, value: pa.Scalar) -> bool:
+    if not value.is_valid:
+        return bool(column.null_count == len(column))
+    if column.null_count:
+        return False
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    try:
+        same = pc.equal(column.cast(value.type), value)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        return False
+    return bool(pc.all(same, min_count=0).as_py())

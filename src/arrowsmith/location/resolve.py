@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
+from typing import Any
 
 from arrowsmith.errors import (
     ArrowsmithError,
@@ -15,7 +16,11 @@ from arrowsmith.errors import (
     SourceError,
     SourceNotFound,
 )
+from arrowsmith.location.files import InputFile
+from arrowsmith.location.leftovers import bring_back
+from arrowsmith.location.places import STANDARD, remote_scheme
 from arrowsmith.location.source import FileSource, source_error
+from arrowsmith.location.standard_input import pipe_identity, pipe_input
 
 Named = str | os.PathLike[str]
 
@@ -25,9 +30,15 @@ _NEIGHBOURS = 10_000  # names looked at for a suggestion
 _NEAR = 0.8  # likeness of two names that are taken for one: a letter of five may differ
 
 
-def resolve(what: Named | Iterable[Named], *, max_ratio: float = 1000.0) -> list[FileSource]:
-    """The files behind a path, a glob, a directory, a ``file://`` URL or a list of these.
+def resolve(
+    what: Named | Iterable[Named],
+    *,
+    max_ratio: float = 1000.0,
+    storage_options: Mapping[str, Any] | None = None,
+) -> list[InputFile]:
+    """The files behind a path, a glob, a directory, a URL, ``-`` or a list of these.
 
+    ``-`` is standard input, and a pipe may be named by its path; see :func:`pipe_input`.
     A file or directory that exists under the very name comes before the pattern that the name may
     also be. In a pattern ``**`` stands for any number of directories. Of a directory all files
     below it are taken but those whose names, or whose directories' names, begin with ``.`` or
@@ -37,6 +48,7 @@ def resolve(what: Named | Iterable[Named], *, max_ratio: float = 1000.0) -> list
     Args:
         what: one name or several; a leading ``~`` is the home directory.
         max_ratio: how many bytes each byte of a compressed file may become.
+        storage_options: for the remote names among them.
 
     Raises:
         SourceNotFound: no such file, or nothing matches.
@@ -53,11 +65,40 @@ def resolve(what: Named | Iterable[Named], *, max_ratio: float = 1000.0) -> list
     names = [what] if isinstance(what, str | os.PathLike) else list(what)
     if not names:
         raise SourceNotFound("no source is named", hint="give a file, a pattern or a directory")
-    return [
-        FileSource(path, max_ratio=max_ratio)
-        for name in names
-        for path in _expand(local_path(os.fspath(name), SourceError))
-    ]
+    _check_pipes([os.fspath(name) for name in names])
+    texts = [os.fspath(name) for name in names]
+    return [file for name in texts for file in _files(name, max_ratio, storage_options)]
+
+
+def _check_pipes(names: list[str]) -> None:
+    """A pipe gives its bytes once, so that it can be named once."""
+    known: dict[tuple[int, int], str] = {}
+    for name in names if len(names) > 1 else ():
+        identity = pipe_identity(os.path.expanduser(name))
+        if identity is None:
+            continue
+        if identity in known:
+            raise OptionError(
+                "standard input or a pipe is named twice, here and as " + known[identity],
+                path=name,
+                hint="it can be read once: name it once",
+            )
+        known[identity] = name
+
+
+def _files(
+    name: str, max_ratio: float, storage_options: Mapping[str, Any] | None
+) -> list[InputFile]:
+    if remote_scheme(name) is not None:
+        from arrowsmith.location.remote import find
+
+        return find(name, max_ratio=max_ratio, options=storage_options)
+    path = name if name == STANDARD else local_path(name, SourceError)
+    pipe = pipe_input(path, max_ratio=max_ratio)
+    if pipe is not None:
+        return [pipe]
+    found = _expand(path)
+    return [FileSource(path, max_ratio=max_ratio) for path in found]
 
 
 def local_path(name: str, error: type[ArrowsmithError]) -> str:
@@ -67,18 +108,14 @@ def local_path(name: str, error: type[ArrowsmithError]) -> str:
         error: for standard input or output, and for URLs of other schemes or machines.
     """
     if name == "-":
-        raise error(
-            "standard input and output are not supported yet", path="-", hint="name a file for now"
-        )
+        raise error("cannot be standard input or output here", path="-", hint="name a file")
     url = _URL.match(name)
     if url is None:
         return os.path.expanduser(name)
     scheme = url[1].lower()
     if scheme != "file":
         raise error(
-            f"remote locations ({scheme}://) are not supported yet",
-            path=name,
-            hint="copy the data to a local disk",
+            f"cannot be a remote location ({scheme}://) here", path=name, hint="name a local file"
         )
     from urllib.parse import unquote
 
@@ -94,6 +131,8 @@ def local_path(name: str, error: type[ArrowsmithError]) -> str:
 
 def _expand(path: str) -> list[str]:
     status = _stat(path)
+    if status is None and bring_back(path):
+        status = _stat(path)
     if status is None:
         if not _MAGIC.search(path):
             raise _not_found(path)

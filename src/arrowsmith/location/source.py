@@ -55,14 +55,16 @@ class FileSource:
     Args:
         path: of the file; neither patterns nor ``~`` are expanded here.
         max_ratio: how many bytes each compressed byte may become (above 64 MiB of output).
+        shown: the path as the user knows it, where that is another.
 
     Attributes:
         path: as the user knows it, for messages.
         name: the last part of the path without a compression suffix.
         size: bytes after decompression; None for a compressed file.
         disk_bytes: the file's size on disk.
-        seekable: False for a compressed file.
+        seekable, mappable: False for a compressed file.
         compression: ``"gzip"``, ``"zstd"``, ``"bz2"``, ``"xz"``, ``"lz4"`` or None, by content.
+        absolute: where the file lies, whatever the folder that the process is in.
 
     Raises:
         SourceNotFound: there is no such file.
@@ -82,12 +84,19 @@ class FileSource:
     size: int | None
     disk_bytes: int
     seekable: bool
+    mappable: bool
     compression: str | None
 
-    def __init__(self, path: str | os.PathLike[str], *, max_ratio: float = 1000.0) -> None:
-        self.path = os.fspath(path)
-        self.name = peeled_name(self.path)
-        self._absolute = os.path.abspath(self.path)
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        max_ratio: float = 1000.0,
+        shown: str | None = None,
+    ) -> None:
+        self.path = os.fspath(path) if shown is None else shown
+        self.name = peeled_name(os.fspath(path))
+        self.absolute = os.path.abspath(path)
         self._max_ratio = max_ratio
         self._lock = threading.Lock()
         self._fd: int | None = None
@@ -99,11 +108,16 @@ class FileSource:
             self.compression = detect(self._read_raw, self.path) if self.disk_bytes else None
         finally:
             self.close()  # a folder of many thousand files must not use up the descriptors
-        self.seekable = self.compression is None
+        self.seekable = self.mappable = self.compression is None
         self.size = self.disk_bytes if self.seekable else None
 
     def __repr__(self) -> str:
         return f"FileSource({self.path!r})"
+
+    @property
+    def local_path(self) -> str:
+        """The absolute path of the bytes as stored, whatever the working directory is now."""
+        return self.absolute
 
     # --- the descriptor ---
 
@@ -120,8 +134,8 @@ class FileSource:
         try:
             # Opening a pipe waits for its other end and opening a device may do things: look first.
             # O_NONBLOCK is for one that takes the file's place in between.
-            self._check_regular(os.stat(self._absolute))
-            fd = os.open(self._absolute, os.O_RDONLY | os.O_NONBLOCK)
+            self._check_regular(os.stat(self.absolute))
+            fd = os.open(self.absolute, os.O_RDONLY | os.O_NONBLOCK)
         except OSError as error:
             raise source_error(error, self.path) from error
         except ValueError as error:  # a NUL in the name
@@ -251,7 +265,7 @@ class FileSource:
         """Raise ``SourceChanged`` if the path leads to another file than when the source was made,
         or if its size or modification time differ."""
         try:
-            status = os.stat(self._absolute)
+            status = os.stat(self.absolute)
         except OSError as error:
             raise self._changed("it is gone or out of reach") from error
         if _identity(status) != self._identity:

@@ -1,0 +1,8 @@
+"""Several files as one reader: probing, one schema for all, and the tasks of all files in order."""
+
+from __future__ import annotations
+
+from arrowsmith.inputs.input import Input
+from arrowsmith.inputs.opening import open_input
+
+__all__ = ["Input", "open_input"]

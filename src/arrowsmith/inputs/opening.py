@@ -1,0 +1,83 @@
+"""``open_input``: from names to an opened input."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from arrowsmith.catalog import get_catalog
+from arrowsmith.context import Context
+from arrowsmith.errors import OptionError, SourceEmpty
+from arrowsmith.inputs.hive import find_partitions
+from arrowsmith.inputs.input import Input
+from arrowsmith.inputs.probe import choose
+from arrowsmith.location import InputFile, Interruptible, WaitingFile, resolve
+from arrowsmith.plugin.options import build_options
+
+
+def open_input(
+    what: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    context: Context,
+    *,
+    format: str | None = None,
+    options: Mapping[str, Any] | None = None,
+    max_ratio: float = 1000.0,
+    file_path_column: str | None = None,
+    hive_partitioning: bool | None = None,
+    partition_types: Mapping[str, str | pa.DataType] | None = None,
+    storage_options: Mapping[str, Any] | None = None,
+) -> Input:
+    """Resolve, probe and open.
+
+    Raises:
+        SourceError, FormatError, OptionError, DataError: as the parts of it do.
+    """
+    given = dict(options or {})
+    spec = get_catalog().reader(format) if format is not None else None
+    if spec is not None:  # a wrong option shows before any file is touched
+        build_options(spec.options, given, owner=f"reader '{spec.name}'")
+    if file_path_column == "":
+        raise OptionError("file_path_column must not be empty")
+    found = resolve(what, max_ratio=max_ratio, storage_options=storage_options)
+    for source in found:
+        if isinstance(source, Interruptible):
+            context.on_cancel(source.interrupt)
+    sources = _with_bytes(found, context)
+    partitions = find_partitions(
+        [source.path for source in sources],
+        hive_partitioning,
+        partition_types or {},
+        context.warn,
+    )
+    return Input(
+        choose(sources, spec, given),
+        context,
+        partitions=partitions,
+        file_path_column=file_path_column,
+    )
+
+
+def _with_bytes(sources: list[InputFile], context: Context) -> list[InputFile]:
+    filled: list[InputFile] = []
+    empty: list[InputFile] = []
+    for source in sources:
+        (empty if _is_empty(source) else filled).append(source)
+    if not filled:
+        what = "nothing came in" if isinstance(sources[0], WaitingFile) else "the file is empty"
+        raise SourceEmpty(
+            what if len(sources) == 1 else f"all {len(sources)} files are empty",
+            path=sources[0].path,
+            hint="there is neither a header nor a row in it",
+        )
+    for source in empty:
+        context.warn(f"{source.path}: an empty file, left out")
+    return filled
+
+
+def _is_empty(source: InputFile) -> bool:
+    """Whether it has no bytes; of a pipe the first one tells."""
+    size = source.disk_bytes
+    return not size if size is not None else not source.head(1)
