@@ -13,19 +13,21 @@ from collections.abc import Iterator
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
+import numpy as np
 import polars as pl
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 import arrowsmith
 import arrowsmith.catalog
-from arrowsmith import ArrowsmithError, ErrorPolicy, Pipeline, PipelineConfig
+from arrowsmith import ArrowsmithError, ErrorPolicy, Pipeline, PipelineConfig, Shape
 from arrowsmith.catalog import Catalog
 from arrowsmith.errors import DataError, SchemaMismatch, TargetError
 from faults import kills, plugin
 
 ROWS = 4000
-KILLS = 55  # for each of the four ways below
+KILLS = 55  # for each of the ways below
 
 
 def names(folder: Path) -> list[str]:
@@ -51,6 +53,8 @@ WAYS = [
     (".csv", "unnamed", "old"),
     (".parquet", "unnamed", "none"),
     (".parquet", "hidden", "none"),
+    (".shards", "unnamed", "old"),
+    (".shards", "hidden", "old"),
 ]
 
 
@@ -240,7 +244,7 @@ def faulty(folder, monkeypatch) -> Iterator[Path]:
     assert names(Path("tmp")) == []
 
 
-def run(target: Path, sink: str, threads: int = 2) -> None:
+def run(target: Path, sink: str, threads: int = 2, shape: Shape | None = None) -> None:
     config = PipelineConfig(worker_threads=threads)
     Pipeline(
         "in.faulty",
@@ -248,6 +252,7 @@ def run(target: Path, sink: str, threads: int = 2) -> None:
         target,
         format=sink,
         overwrite=True,
+        shape=shape,
         budget="64MB",
         config=config,
     ).run()
@@ -285,6 +290,47 @@ def test_an_exception_leaves_the_old_target_or_none(faulty, place, error, old):
     plugin.disarm()
     run(target, sink_for(place))
     assert names(faulty) == ["out"]
+
+
+def inside(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("part-*")}
+
+
+@pytest.mark.parametrize("shape", [Shape(rows_per_file=300), Shape(partition_by="m")], ids=str)
+@pytest.mark.parametrize("sink", ["faulty", "faulty_encoding"])
+def test_a_directory_of_any_sink(faulty, sink, shape):
+    source = pa.table({"n": range(20_000), "m": [i * i % 7 for i in range(20_000)]})
+    pq.write_table(source, "numbers.parquet")
+    seen = []
+    for threads in (1, 3):
+        config = PipelineConfig(worker_threads=threads)
+        columns = ["n", "m"] if shape.partition_by else ["n"]
+        ds = arrowsmith.open("numbers.parquet").select(*columns)
+        options = {"rows_per_file": shape.rows_per_file, "partition_by": shape.partition_by}
+        ds.write(faulty / "out", format=sink, config=config, overwrite=True, **options)
+        seen.append(inside(faulty / "out"))
+    assert seen[0] == seen[1]
+    assert sum(map(len, seen[0].values())) == 20_000 * 8
+    numbers = np.frombuffer(b"".join(seen[0][name] for name in sorted(seen[0])), np.int64)
+    assert sorted(numbers.tolist()) == list(range(20_000))
+    assert shape.partition_by or numbers.tolist() == list(range(20_000))
+
+
+@pytest.mark.parametrize("error", [DataError("told to"), KeyboardInterrupt("told to")])
+@pytest.mark.parametrize("place", [name for name in [*SETTING_UP, *STAGES] if "sink" in name])
+def test_an_exception_leaves_the_old_directory(faulty, place, error):
+    shape = Shape(rows_per_file=1_500)
+    run(faulty / "out", sink_for(place), shape=shape)
+    before = inside(faulty / "out")
+    for call in (1, 2, 9):
+        plugin.arm(place, error, call)
+        with pytest.raises(type(error)):
+            run(faulty / "out", sink_for(place), shape=shape)
+        assert names(faulty) == ["out"]
+        assert inside(faulty / "out") == before
+    plugin.disarm()
+    run(faulty / "out", sink_for(place), shape=shape)
+    assert inside(faulty / "out") == before
 
 
 @pytest.mark.parametrize(("place", "stage"), STAGES.items())

@@ -457,8 +457,8 @@ def test_a_pipe_whose_reader_is_gone(tmp_path):
         ("", "is not the name of a file"),
         ("a\0b", "is not the name of a file"),
         ("x" * 300, "cannot be written (File name too long)"),
-        ("-", "not supported yet"),
-        ("s3://bucket/a.csv", "remote locations (s3://) are not supported yet"),
+        ("-", "cannot be standard input or output here"),
+        ("s3://bucket/a.csv", "cannot be a remote location (s3://) here"),
     ],
 )
 def test_what_cannot_be_written_is_one_line(tmp_path, monkeypatch, name, message):

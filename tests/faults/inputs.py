@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from json import dumps
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +54,22 @@ def csv(path: Path, nbytes: int, table: pa.Table | None = None) -> Path:
         file.write(head)
         for _ in range(count):
             file.write(block)
+    return path
+
+
+def json(path: Path, nbytes: int) -> Path:
+    """At least so many bytes of objects one a line, or, by the suffix, of one array of them."""
+    found = rows(20_000).to_pylist()
+    for number, row in enumerate(found):
+        row["tags"] = [row["kind"]] * (number % 3)
+    text = ",\n".join(dumps(row, default=str) for row in found).encode()
+    lines = path.suffix == ".jsonl"
+    block = text.replace(b"},\n", b"}\n") + b"\n" if lines else text
+    with path.open("wb") as file:
+        for number in range(-(-nbytes // len(block))):
+            file.write(b"" if lines else b",\n" if number else b"[")
+            file.write(block)
+        file.write(b"" if lines else b"]")
     return path
 
 

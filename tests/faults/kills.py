@@ -1,8 +1,9 @@
 """Kills conversions at random moments, and tells what each left behind.
 
 Run as ``python kills.py FOLDER SOURCE_A SOURCE_B SUFFIX WAY OLD KILLS SEED``; prints a line of
-JSON. The processes that are killed are forked from this one, which has all modules loaded and no
-thread, so that a kill costs a few milliseconds and falls into the conversion, not the imports.
+JSON. With the suffix ``.shards`` the target is a directory of files. The processes that are killed
+are forked from this one, which has all modules loaded and no thread, so that a kill costs a few
+milliseconds and falls into the conversion, not the imports.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import signal
 import sys
 import time
@@ -27,6 +29,7 @@ MODULES = (
     "arrowsmith.formats.csv.sink",
     "arrowsmith.formats.parquet.sink",
     "arrowsmith.formats.arrow.sink",
+    "arrowsmith.location.directory",
     "arrowsmith.predicate",
     "pyarrow.compute",
     "pyarrow.csv",
@@ -36,6 +39,13 @@ MODULES = (
 
 def names(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()}
+
+
+def whole(path: Path) -> object:
+    """What a file or a directory of files holds; None where there is none."""
+    if path.is_dir():
+        return {inner.name: inner.read_bytes() for inner in path.iterdir()}
+    return path.read_bytes() if path.exists() else None
 
 
 def convert(*args: str) -> int:
@@ -70,11 +80,17 @@ def forked(work, seconds: float | None) -> bool:
 
 
 def main(
-    folder: str, first: str, second: str, suffix: str, old: str, kills: int, seed: int
+    folder: str, first: str, second: str, suffix: str, way: str, old: str, kills: int, seed: int
 ) -> None:
+    from arrowsmith.location import directory, sweep
+
+    if way == "hidden":
+        directory.exchange = lambda *_: False  # as where two names cannot be exchanged
     out = Path(folder)
     target, bad = out / f"out{suffix}", out / "bad.jsonl"
-    rejects = ("--rejects", str(bad), "--threads", "2")
+    rejects = ["--rejects", str(bad), "--threads", "2"]
+    if suffix == ".shards":
+        rejects += ["--to", "csv", "--rows-per-file", "500"]
 
     def once(source: str):
         def work(started) -> int:
@@ -82,9 +98,6 @@ def main(
             return convert(source, str(target), "--overwrite", *rejects)
 
         return work
-
-    def whole(path: Path) -> bytes | None:
-        return path.read_bytes() if path.exists() else None
 
     expected = []
     for source in (first, second):
@@ -110,12 +123,14 @@ def main(
     for number in range(kills):
         if forked(endless, choose.uniform(0, 0.08)):
             wrong.append(f"kill {number}: the child ended by itself")
+        if way == "hidden" and suffix == ".shards":
+            sweep(out)  # between two renames the old directory waits for it
         made = [path for path in out.iterdir() if path.name.endswith(suffix)]
         made = [path for path in made if path.name[0] != "."]
         if old == "old" and made != [target]:
             wrong.append(f"kill {number}: the old target is gone")
         for path in made:
-            if path.read_bytes() not in targets:
+            if whole(path) not in targets:
                 wrong.append(f"kill {number}: {path.name} is neither old nor new")
         if whole(bad) not in logs:
             wrong.append(f"kill {number}: the rejects file is neither old nor new")
@@ -125,7 +140,7 @@ def main(
         seen["several"] += len(made) > 2
         if old == "none":
             for path in made:
-                path.unlink()
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
         if not forked(once(choose.choice((first, second))), None):
             wrong.append(f"kill {number}: the next run failed")
         if names(out) != {target.name, bad.name}:
@@ -141,5 +156,5 @@ if __name__ == "__main__":
     from arrowsmith.catalog import get_catalog
 
     get_catalog().plugins()
-    folder, first, second, suffix, _, old, kills, seed = sys.argv[1:]
-    main(folder, first, second, suffix, old, int(kills), int(seed))
+    folder, first, second, suffix, way, old, kills, seed = sys.argv[1:]
+    main(folder, first, second, suffix, way, old, int(kills), int(seed))

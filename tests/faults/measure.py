@@ -63,6 +63,8 @@ try:
             for _ in range(given.get("work", 0)):  # a consumer that takes longer than the parser
                 batch.validate(full=True)
         say(peak=stats.peak_memory, rows=rows)
+    elif kind == "mapped":
+        say(nbytes=arrowsmith.open(given["source"], budget=given["budget"]).mapped().nbytes)
 except BudgetExceeded as error:
     say(needed=error.needed, error=str(error))
 """

@@ -137,7 +137,7 @@ class FaultySink:
         self._stream = target.open()
 
     def write(self, batch: pa.RecordBatch) -> None:
-        self._stream.write(batch.column(0).cast(pa.int64()).buffers()[1])
+        self._stream.write(batch.column(0).to_numpy().tobytes())
         strike("sink.write")
 
     def commit(self) -> None:

@@ -17,9 +17,25 @@ Example:
 from __future__ import annotations
 
 from arrowsmith.location.compression import format_suffix
+from arrowsmith.location.files import InputFile, Interruptible, OutputFile, WaitingFile
 from arrowsmith.location.leftovers import sweep
+from arrowsmith.location.overlap import check_not_source
+from arrowsmith.location.places import open_target, remote_scheme
 from arrowsmith.location.resolve import resolve
 from arrowsmith.location.source import FileSource
-from arrowsmith.location.target import FileTarget, check_not_source
+from arrowsmith.location.target import FileTarget
 
-__all__ = ["FileSource", "FileTarget", "check_not_source", "format_suffix", "resolve", "sweep"]
+__all__ = [
+    "FileSource",
+    "FileTarget",
+    "InputFile",
+    "Interruptible",
+    "OutputFile",
+    "WaitingFile",
+    "check_not_source",
+    "format_suffix",
+    "open_target",
+    "remote_scheme",
+    "resolve",
+    "sweep",
+]

@@ -14,12 +14,12 @@ import errno
 import io
 import os
 import stat
-from collections.abc import Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, BinaryIO, Self, cast
 
 from arrowsmith.errors import TargetError, TargetExists
 from arrowsmith.location.compression import format_suffix
+from arrowsmith.location.copying import copy_head
 from arrowsmith.location.encoding import encoder
 from arrowsmith.location.leftovers import SUFFIX, lock, sweep
 from arrowsmith.location.resolve import local_path
@@ -45,11 +45,12 @@ _REASONS = {
     errno.EPERM: ("permission denied", None),
     errno.ENOENT: ("its folder does not exist", "make it first"),
     errno.ENOTDIR: ("its folder is not a directory", None),
-    errno.EISDIR: ("is a directory", "name a file in it"),
+    errno.EISDIR: ("is a directory", "name a file in it, or end it with / for several files"),
 }
 
 
-def _target_error(error: OSError, path: str) -> TargetError:
+def target_error(error: OSError, path: str) -> TargetError:
+    """What the system says against writing ``path``, in words."""
     what, hint = _REASONS.get(
         error.errno or 0, (f"cannot be written ({error.strerror or error})", None)
     )
@@ -76,6 +77,7 @@ class FileTarget:
         path: as the user knows it.
         name: its last part.
         compression: by suffix: ``"gzip"``, ``"zstd"``, ``"bz2"``, ``"xz"``, ``"lz4"`` or None.
+        direct: it is a pipe or device: what was written cannot be taken back.
 
     Raises:
         TargetExists: the file is there and ``overwrite`` is False; also from ``publish()``, when it
@@ -103,16 +105,18 @@ class FileTarget:
         self.name = os.path.basename(self.path)
         self.compression = format_suffix(self.path)[1]
         self._overwrite = overwrite
-        self._stream: _TargetStream | None = None
+        self._stream: TargetStream | None = None
         self._fd: int | None = None
         self._folder_fd: int | None = None
         self._temporary: str | None = None  # the hidden file's name while there is one
+        self._kept: tuple[Source, int] | None = None
+        self._size: int | None = None
         status = self._checked()
-        self._direct = status is not None and not stat.S_ISREG(status.st_mode)
+        self.direct = status is not None and not stat.S_ISREG(status.st_mode)
         # realpath would make nothing of /dev/stdout, a link to a pipe without a name.
-        self._real = os.path.abspath(self.path) if self._direct else os.path.realpath(self.path)
+        self._real = os.path.abspath(self.path) if self.direct else os.path.realpath(self.path)
         self._folder, self._base = os.path.split(self._real)
-        if not self._direct:
+        if not self.direct:
             self._check_folder()
 
     def __repr__(self) -> str:
@@ -123,16 +127,16 @@ class FileTarget:
         if not self.name or "\0" in self.path:
             if self.name or not os.path.isdir(self.path):
                 raise TargetError("is not the name of a file", path=self.path or "''")
-            raise _target_error(IsADirectoryError(errno.EISDIR, ""), self.path)
+            raise target_error(IsADirectoryError(errno.EISDIR, ""), self.path)
         try:
             status = os.stat(self.path)
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise _target_error(error, self.path) from error
+            raise target_error(error, self.path) from error
         kind = kind_of(status.st_mode)
         if stat.S_ISDIR(status.st_mode):
-            raise _target_error(IsADirectoryError(errno.EISDIR, ""), self.path)
+            raise target_error(IsADirectoryError(errno.EISDIR, ""), self.path)
         if stat.S_ISSOCK(status.st_mode) or stat.S_ISBLK(status.st_mode):
             raise TargetError(f"is {kind}, not a file", path=self.path)
         if kind is None and not self._overwrite:
@@ -148,13 +152,29 @@ class FileTarget:
         if not os.path.isdir(self._folder):
             there = os.path.lexists(self._folder)
             number = errno.ENOTDIR if there else errno.ENOENT
-            raise _target_error(OSError(number, ""), self.path)
+            raise target_error(OSError(number, ""), self.path)
         if not _may(self._folder, os.W_OK | os.X_OK):
             raise TargetError(
                 f"permission denied: nothing can be written in {self._folder}", path=self.path
             )
 
     # --- writing ---
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes in the file so far, before compression until it is finished."""
+        if self._size is not None:
+            return self._size
+        return self._stream.tell() if self._stream is not None else 0
+
+    def keep(self, source: Source, nbytes: int) -> None:
+        """Begin the new file with the first bytes of the one that is there.
+
+        Args:
+            source: the file that is there, opened; it must not change until ``publish()``.
+            nbytes: how much of it is kept.
+        """
+        self._kept = source, nbytes
 
     def open(self) -> BinaryIO:
         """The writable stream, compressed as the suffix asks; call it once.
@@ -165,7 +185,7 @@ class FileTarget:
         if self._stream is not None:
             raise ValueError(f"{self.path}: a target is opened once")
         try:
-            if self._direct:
+            if self.direct:
                 self._fd = os.open(self._real, os.O_WRONLY)
             else:
                 sweep(self._folder)
@@ -173,13 +193,15 @@ class FileTarget:
                 self._fd = self._open_unnamed()
                 if self._fd is None:
                     self._fd = self._open_hidden()
+            if self._kept is not None:
+                copy_head(self._kept[0].path, self._fd, self._kept[1])
         except OSError as error:
             self.abort()
             if error.errno == errno.ENOENT and os.path.isdir(self._folder):  # as /proc answers
                 what = f"no file can be made in {self._folder}"
                 raise TargetError(what, path=self.path, hint="write elsewhere") from error
-            raise _target_error(error, self.path) from error
-        self._stream = _TargetStream(self._fd, self.path, self.compression)
+            raise target_error(error, self.path) from error
+        self._stream = TargetStream(self._fd, self.path, self.compression)
         return cast(BinaryIO, self._stream)
 
     def _mode(self) -> int | None:
@@ -236,9 +258,12 @@ class FileTarget:
         try:
             self._stream.close()
         except OSError as error:
-            raise _target_error(error, self.path) from error
+            raise target_error(error, self.path) from error
         if not self._stream.complete:
             raise TargetError("was not written completely, so is not kept", path=self.path)
+        status = os.fstat(self._fd)
+        if stat.S_ISREG(status.st_mode):
+            self._size = status.st_size
 
     def publish(self) -> None:
         """Give the file its name, complete. The stream is closed first if it is not yet.
@@ -249,7 +274,9 @@ class FileTarget:
         """
         try:
             self.finish()
-            if not self._direct and self._fd is not None:
+            if self._kept is not None:
+                self._kept[0].check_unchanged()
+            if not self.direct and self._fd is not None:
                 mode = self._mode()
                 if mode is not None:
                     os.fchmod(self._fd, mode)
@@ -257,7 +284,7 @@ class FileTarget:
                 os.close(os.dup(self._fd))
                 self._give_name(self._fd)
         except OSError as error:
-            raise _target_error(error, self.path) from error
+            raise target_error(error, self.path) from error
         finally:
             self.abort()  # drops what is left: the hidden name and the descriptors
 
@@ -321,7 +348,7 @@ class FileTarget:
         self.abort()
 
 
-class _TargetStream(io.RawIOBase):
+class TargetStream(io.RawIOBase):
     """Unbuffered: sinks write large blocks, and every further copy would cost.
 
     Attributes:
@@ -378,7 +405,7 @@ class _TargetStream(io.RawIOBase):
                 view = view[os.write(self._fd, view) :]
         except OSError as error:
             self._failed = True
-            raise _target_error(error, self._path) from error
+            raise target_error(error, self._path) from error
 
     def close(self) -> None:
         if self.closed:
@@ -399,23 +426,3 @@ class _TargetStream(io.RawIOBase):
         self._fd = None
         self._failed = True
         self.close()
-
-
-def check_not_source(
-    target: str | os.PathLike[str] | FileTarget, sources: Iterable[Source]
-) -> None:
-    """Raise ``TargetError`` if a source and the target are one file, by whatever names."""
-    path = target.path if isinstance(target, FileTarget) else os.fspath(target)
-    try:
-        status = os.stat(path)
-    except OSError:
-        return
-    for source in sources:
-        try:
-            same = os.path.samestat(status, os.stat(source.path))
-        except OSError:
-            continue
-        if same:
-            raise TargetError(
-                f"is also a source ({source.path})", path=path, hint="write to another file"
-            )

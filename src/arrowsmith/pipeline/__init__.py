@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from arrowsmith.pipeline.config import PipelineConfig, RunStats
+from arrowsmith.pipeline.output.shape import Shape
 from arrowsmith.pipeline.run import ErrorPolicy, Pipeline
 
-__all__ = ["ErrorPolicy", "Pipeline", "PipelineConfig", "RunStats"]
+__all__ = ["ErrorPolicy", "Pipeline", "PipelineConfig", "RunStats", "Shape"]

@@ -59,24 +59,30 @@ class Chunker:
         self._parts, self._rows, self._nbytes = [], 0, 0
         return chunk
 
-    def size(self, batch: pa.RecordBatch) -> int:
-        """The bytes of a batch as they are counted here: those of its slices add up to it."""
-        return self._sizes.of(batch)(0, batch.num_rows)
+    @property
+    def held(self) -> int:
+        """Bytes of the rows that are not in a chunk yet."""
+        return self._nbytes
 
     def _fitting(self, size: Size, start: int, stop: int) -> int:
         """How many rows from ``start`` still go into the open chunk."""
         most = min(stop - start, self.chunk.rows - self._rows)
-        room = self.chunk.nbytes - self._nbytes
-        if size(start, start + most) <= room:
-            return most
-        low, high = 0, most  # size(low) fits, size(high) does not
-        while high - low > 1:
-            middle = (low + high) // 2
-            if size(start, start + middle) <= room:
-                low = middle
-            else:
-                high = middle
-        return low if low or self._rows else 1
+        taken = fitting(size, start, most, self.chunk.nbytes - self._nbytes)
+        return taken if taken or self._rows else 1
+
+
+def fitting(size: Size, start: int, most: int, room: int) -> int:
+    """How many rows from ``start``, at most ``most``, have no more than ``room`` bytes."""
+    if size(start, start + most) <= room:
+        return most
+    low, high = 0, most  # size(low) fits, size(high) does not
+    while high - low > 1:
+        middle = (low + high) // 2
+        if size(start, start + middle) <= room:
+            low = middle
+        else:
+            high = middle
+    return low
 
 
 class BatchSizes:

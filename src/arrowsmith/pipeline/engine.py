@@ -18,21 +18,18 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import pyarrow as pa
-
 from arrowsmith.context import Context
 from arrowsmith.memory import MemoryGauge
-from arrowsmith.pipeline.chunks import Chunker
 from arrowsmith.pipeline.config import PipelineConfig, RunStats
 from arrowsmith.pipeline.ledger import Ledger
+from arrowsmith.pipeline.output.cuts import Cut, Cutter, Part
 from arrowsmith.pipeline.pieces import Drawn, Scan, Slot, at_stage, close, held_bytes, staged
 from arrowsmith.pipeline.rejects import RejectLog
 from arrowsmith.pipeline.tail import Tail, split_steps
 from arrowsmith.pipeline.watch import Watch
-from arrowsmith.plugin.protocols import BoundTransform, ScanTask
+from arrowsmith.plugin.protocols import BoundTransform, Chunk, ScanTask
 
-Encode = Callable[[pa.RecordBatch], Any]
-
+_MOST_CUT = 64  # pieces on their way to the consumer: a batch may hold rows of a thousand files
 _SAMPLING = 0.02  # seconds: an encoding is long enough to peak between two calls of a worker
 
 
@@ -45,9 +42,9 @@ class Engine:
         context: carries the budget and cancellation.
         config: threads and queue sizes.
         stats: counted into while running.
-        chunker: cuts the output for a sink; None passes batches on as they come.
-        prepare: called with the first chunk before any is encoded.
-        encode: makes what the consumer gets out of a chunk, on the workers; None for the chunk.
+        cutter: cuts the output into chunks of files, which workers encode where the file has an
+            ``encode``; None passes batches on as they come.
+        encoded: the sizes of what is encoded at a time; None where nothing is.
         gauge: measures the process's memory since the run began.
         rejects: takes the bad records in order.
         progress: called now and then, on a thread of the engine.
@@ -62,29 +59,28 @@ class Engine:
         config: PipelineConfig,
         stats: RunStats,
         gauge: MemoryGauge,
-        chunker: Chunker | None = None,
-        prepare: Callable[[pa.RecordBatch], None] | None = None,
-        encode: Encode | None = None,
+        cutter: Cutter | None = None,
+        encoded: Chunk | None = None,
         rejects: RejectLog,
         progress: Callable[[RunStats], None] | None = None,
     ) -> None:
         self._parallel, ordered = split_steps(steps)
-        self._tail = Tail(ordered, chunker)
+        self._tail = Tail(ordered, cutter)
         self._tasks = tasks
         self._context = context
         self._config = config
         self._stats = stats
-        self._prepare = prepare
-        self._encode = encode
         self._rejects = rejects
         self._progress = progress
-        encoded = chunker.chunk if chunker is not None and encode is not None else None
         self._ledger = Ledger(context.memory_limit, config, gauge, encoded)
         self._gauge = gauge
         self._cond = threading.Condition()
         self._scans: deque[Scan] = deque()
         self._jobs: deque[Slot] = deque()
         self._output: deque[Slot] = deque()
+        self._cuts: Iterator[Cut] | None = None
+        self._uncut = 0
+        self._flushing = False
         self._draining = False
         self._exhausted = False
         self._ended = False
@@ -129,6 +125,8 @@ class Engine:
         self._scans.clear()
         self._jobs.clear()
         self._output.clear()
+        close(self._cuts)
+        self._cuts = None
         close(self._tasks)
         self._gauge.sample()
         self._stats.peak_memory = max(self._stats.peak_memory, self._gauge.peak)
@@ -136,6 +134,11 @@ class Engine:
 
     def results(self) -> Iterator[Any]:
         """The ordered output: encoded chunks, chunks or batches. Raises what a stage raised."""
+        for _, value in self.deliveries():
+            yield value
+
+    def deliveries(self) -> Iterator[tuple[Part, Any]]:
+        """The ordered output with the file that each piece belongs to; None ends a file."""
         while True:
             with self._cond:
                 while not (self._failure or self._stopped or self._finished or self._next_ready):
@@ -150,10 +153,11 @@ class Engine:
                         raise slot.failure
                     finally:
                         del slot  # it would hold the exception, whose traceback holds this frame
-                self._stats.chunks += 1
+                self._stats.chunks += not slot.end
                 self._stats.rows_out += slot.rows
                 self._cond.notify_all()
-            yield slot.value
+            assert slot.part is not None
+            yield slot.part, slot.value
             slot.value = None
             with self._cond:
                 self._ledger.used -= slot.nbytes
@@ -215,7 +219,12 @@ class Engine:
     @property
     def _drained(self) -> bool:
         """Nothing stands between the ordered output and the consumer."""
-        return not (self._jobs or self._ledger.encoding or self._output or self._draining)
+        return self._delivered and self._cuts is None and not self._draining
+
+    @property
+    def _delivered(self) -> bool:
+        """Nothing that was cut is on its way to the consumer."""
+        return not (self._jobs or self._ledger.encoding or self._output)
 
     # --- the workers -----------------------------------------------------------------------------
 
@@ -233,7 +242,7 @@ class Engine:
             while True:
                 if self._stopped or self._failure is not None:
                     return None
-                if self._scans and not self._draining and self._scans[0].pending:
+                if not self._draining and self._has_ordered_work:
                     self._draining = True
                     return self._drain
                 if self._jobs and self._ledger.may_encode(self._jobs[0].nbytes):
@@ -245,12 +254,24 @@ class Engine:
                 if scan is not None:
                     scan.busy = scan.started = True
                     return lambda: self._advance(scan)
-                if self._exhausted and not self._scans and not self._draining:
-                    if self._flushed:
-                        return None
-                    self._draining = True
-                    return self._flush
+                if self._flushed and not self._jobs:
+                    return None
                 self._cond.wait()
+
+    @property
+    def _has_ordered_work(self) -> bool:
+        if self._cuts is not None:
+            return self._may_cut
+        if self._scans:
+            return self._scans[0].pending
+        return self._exhausted and not self._flushed
+
+    @property
+    def _may_cut(self) -> bool:
+        """Whether the next piece may be cut; when nothing else is left to do, it always may."""
+        if self._delivered:
+            return True
+        return len(self._output) < _MOST_CUT and (not self._flushing or self._ledger.fits(0))
 
     def _may_advance(self, scan: Scan) -> bool:
         if scan.busy or scan.finished:
@@ -267,12 +288,7 @@ class Engine:
         """Draw one batch from a task and run the stateless steps over it."""
         drawn = scan.draw(self._parallel, self._context)
         with self._cond:
-            stats = self._stats
-            stats.seconds["read"] += drawn.read
-            stats.seconds["transform"] += drawn.transform
-            stats.rows_in += drawn.rows
-            stats.bytes_in += drawn.nbytes
-            stats.batches += drawn.batch is not None
+            drawn.count_into(self._stats)
             scan.busy = False
             scan.last = drawn.size
             scan.outputs.append(drawn)
@@ -289,8 +305,7 @@ class Engine:
         began = time.perf_counter()
         reserved = slot.nbytes + self._ledger.encode_cost(slot.nbytes)
         try:
-            assert self._encode is not None
-            value = self._encode(slot.take())
+            value = slot.encoded()
         except BaseException as error:
             slot.fail(at_stage(error, "encode"))
         with self._cond:
@@ -311,13 +326,20 @@ class Engine:
         except BaseException as error:
             with self._cond:
                 self._end_early()
+                self._cuts = None
                 self._output.append(Slot.failed(error))
                 self._draining, self._flushed = False, True
 
     def _move(self) -> None:
         while True:
+            if self._cuts is not None and not self._put_cuts():
+                return
             with self._cond:
                 scan = self._scans[0] if self._scans and not self._over() else None
+                if scan is None and self._exhausted and not (self._scans or self._flushed):
+                    self._flushing = True
+                    self._cuts = self._tail.flush()
+                    continue
                 if scan is None or not scan.pending:
                     self._draining = False
                     self._cond.notify_all()
@@ -327,10 +349,10 @@ class Engine:
                     self._scans.popleft()
                     self._cond.notify_all()
             if drawn is not None:
-                self._emit(drawn)
+                self._take_in(drawn)
 
-    def _emit(self, drawn: Drawn) -> None:
-        """Put what was drawn into the ordered output."""
+    def _take_in(self, drawn: Drawn) -> None:
+        """Run the ordered steps on what was drawn, and begin to cut it."""
         if drawn.rejects:
             self._stats.rejected += len(drawn.rejects)
             self._rejects.write(drawn.rejects)
@@ -341,15 +363,34 @@ class Engine:
         began = time.perf_counter()
         with staged("transform"):
             batch = self._tail.step(drawn.batch)
-        size = self._tail.size(batch)
         with self._cond:
             self._stats.seconds["transform"] += time.perf_counter() - began
-            self._ledger.used += size - drawn.size
-        for parts, nbytes in self._tail.cut(batch, size):
-            self._put(parts, nbytes)
-        if self._tail.enough:
-            with self._cond:
+            self._uncut = batch.nbytes
+            self._ledger.used += self._uncut - drawn.size
+            self._cuts = self._tail.cut(batch)
+            if self._tail.enough:
                 self._end_early()
+
+    def _put_cuts(self) -> bool:
+        """Cut on, until all is cut (True) or the consumer has enough to do for now (False)."""
+        assert self._cuts is not None
+        while True:
+            with self._cond:
+                if self._stopped or self._failure is not None or not self._may_cut:
+                    self._draining = False
+                    self._cond.notify_all()
+                    return False
+            held = self._tail.held
+            cut = next(self._cuts, None)
+            with self._cond:
+                self._ledger.used += self._tail.held - held
+                if cut is None:
+                    self._cuts = None
+                    self._ledger.used -= self._uncut
+                    self._uncut = 0
+                    self._flushed = self._flushing
+                    return True
+            self._put(cut)
 
     def _end_early(self) -> None:
         """Forget what was begun and has not been put in order yet."""
@@ -361,30 +402,23 @@ class Engine:
         self._exhausted = True
         self._cond.notify_all()
 
-    def _put(self, parts: list[pa.RecordBatch], nbytes: int) -> None:
-        """Give the consumer a chunk, by way of the encoders where there are any."""
-        slot = Slot(parts, nbytes)
-        self._ledger.check("one chunk of the output", nbytes + self._ledger.encode_cost(nbytes))
-        if self._encode is None:
-            slot.fill(slot.take())
-        elif self._prepare is not None:
-            prepare, self._prepare = self._prepare, None
-            slot.parts = [slot.take()]
-            with staged("encode"):
-                prepare(slot.parts[0])
+    def _put(self, cut: Cut) -> None:
+        """Give the consumer a piece, by way of the encoders where its file has one."""
+        slot = Slot(cut)
+        if slot.end:
+            slot.fill(None)
+        else:
+            nbytes = slot.nbytes
+            self._ledger.check("one chunk of the output", nbytes + self._ledger.encode_cost(nbytes))
+            if cut.part.encode is None:
+                slot.fill(slot.take())
         with self._cond:
-            self._ledger.expect(nbytes)
+            self._ledger.used += slot.nbytes
+            if not slot.end:
+                self._ledger.expect(slot.nbytes)
             self._output.append(slot)
             if not slot.ready:
                 self._jobs.append(slot)
-            self._cond.notify_all()
-
-    def _flush(self) -> None:
-        for parts, nbytes in self._tail.flush():
-            self._put(parts, nbytes)
-        with self._cond:
-            self._draining = False
-            self._flushed = True
             self._cond.notify_all()
 
     # --- threads and failure ---------------------------------------------------------------------

@@ -13,6 +13,8 @@ import pyarrow as pa
 
 from arrowsmith.context import Context
 from arrowsmith.errors import ArrowsmithError
+from arrowsmith.pipeline.config import RunStats
+from arrowsmith.pipeline.output.cuts import Cut
 from arrowsmith.plugin.protocols import BoundTransform, Reject, ScanTask
 
 
@@ -37,6 +39,14 @@ class Drawn:
     size: int = 0
     read: float = 0.0
     transform: float = 0.0
+
+    def count_into(self, stats: RunStats) -> None:
+        """Add the figures to those of the run."""
+        stats.seconds["read"] += self.read
+        stats.seconds["transform"] += self.transform
+        stats.rows_in += self.rows
+        stats.bytes_in += self.nbytes
+        stats.batches += self.batch is not None
 
 
 class Scan:
@@ -105,18 +115,24 @@ class Slot:
 
     Attributes:
         parts: the batches of the chunk, until they are encoded.
+        part: the file of the output that it belongs to; None for a failure.
+        first: it is the first of its file.
+        end: it is no chunk but says that the file has no more.
         nbytes: bytes that it holds: of the parts, later of the value.
         rows: number of rows.
         value: what the consumer gets, once it is ``ready``.
         failure: what is raised in its place.
     """
 
-    __slots__ = ("failure", "nbytes", "parts", "ready", "rows", "value")
+    __slots__ = ("end", "failure", "first", "nbytes", "part", "parts", "ready", "rows", "value")
 
-    def __init__(self, parts: list[pa.RecordBatch], nbytes: int) -> None:
-        self.parts = parts
-        self.nbytes = nbytes
-        self.rows = sum(part.num_rows for part in parts)
+    def __init__(self, cut: Cut | None) -> None:
+        self.parts = cut.parts if cut is not None else []
+        self.nbytes = cut.nbytes if cut is not None else 0
+        self.part = cut.part if cut is not None else None
+        self.first = cut is not None and cut.first
+        self.rows = sum(part.num_rows for part in self.parts)
+        self.end = cut is not None and not cut.parts
         self.value: Any = None
         self.failure: BaseException | None = None
         self.ready = False
@@ -124,7 +140,7 @@ class Slot:
     @classmethod
     def failed(cls, error: BaseException) -> Slot:
         """A slot that ends the run when its turn comes."""
-        slot = cls([], 0)
+        slot = cls(None)
         slot.fail(error)
         return slot
 
@@ -138,6 +154,12 @@ class Slot:
         """The chunk as one batch; the slot lets go of it."""
         parts, self.parts = self.parts, []
         return parts[0] if len(parts) == 1 else pa.concat_batches(parts)
+
+    def encoded(self) -> Any:
+        """What the consumer gets for the chunk, which is let go of."""
+        encode = self.part.encode if self.part is not None else None
+        chunk = self.take()
+        return chunk if encode is None else encode(self.first, chunk)
 
     def fill(self, value: Any) -> None:
         """Make ``value`` what the consumer gets."""

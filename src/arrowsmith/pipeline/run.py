@@ -7,31 +7,26 @@ import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any, Protocol
 
 import pyarrow as pa
 
-from arrowsmith.catalog import get_catalog
 from arrowsmith.context import Context
 from arrowsmith.errors import OptionError, SchemaConflict
 from arrowsmith.inputs import Input, open_input
-from arrowsmith.location import FileTarget, check_not_source
+from arrowsmith.location import check_not_source
 from arrowsmith.memory import MemoryBudget, MemoryGauge
-from arrowsmith.pipeline.chunks import Chunker
 from arrowsmith.pipeline.config import PipelineConfig, RunStats
 from arrowsmith.pipeline.engine import Engine
+from arrowsmith.pipeline.fit import FitRun, Learned, plan_run
+from arrowsmith.pipeline.output import Destination, Output, Shape, open_output
+from arrowsmith.pipeline.output.outputs import SinkFactory
 from arrowsmith.pipeline.pieces import staged
-from arrowsmith.pipeline.plan import Plan, Verb, as_verb, make_plan
+from arrowsmith.pipeline.plan import Plan, Verb, as_verb
 from arrowsmith.pipeline.rejects import RejectLog
-from arrowsmith.plugin.options import build_options
-from arrowsmith.plugin.protocols import Chunk, EncodingSink, OnError, Sink
-from arrowsmith.plugin.specs import SinkSpec
+from arrowsmith.plugin.protocols import OnError
 
-_DEFAULT_CHUNK = Chunk(rows=65_536, nbytes=8 << 20)
 _NOTES_KEY = b"arrowsmith"  # what a reader guessed: true of the source, not of what is written
-
-SinkFactory = Callable[[pa.Schema, Context], Sink]
 
 
 class Lazy(Protocol):
@@ -96,6 +91,8 @@ class Pipeline:
         format: the target's format where its suffix does not tell.
         options: the target format's options.
         overwrite: replace an existing target.
+        shape: one file or a directory of several, new or added to; see ``Shape``.
+        storage_options: for a remote target, see ``docs/REMOTE.md``.
         errors: what to do with bad records; default the dataset's policy.
         progress: called now and then with the running figures, on a thread of the run.
 
@@ -117,11 +114,14 @@ class Pipeline:
         format: str | None = None,
         options: Mapping[str, Any] | None = None,
         overwrite: bool = False,
+        shape: Shape | None = None,
+        storage_options: Mapping[str, Any] | None = None,
         errors: ErrorPolicy | None = None,
         progress: Callable[[RunStats], None] | None = None,
     ) -> None:
         self._source = source
         self._verbs = [*getattr(source, "verbs", ()), *map(as_verb, transforms)]
+        self._learned: Learned = getattr(source, "learned", None) or Learned()
         if sink is None:
             raise OptionError("a pipeline needs a sink: a path or a function that makes one")
         self._sink = sink
@@ -132,6 +132,9 @@ class Pipeline:
         self._format = format
         self._options = dict(options or {})
         self._overwrite = overwrite
+        self._shape = shape or Shape()
+        self._storage_options = storage_options
+        self._final = False
         self._errors = errors or getattr(source, "errors", None) or ErrorPolicy()
         self._progress = progress
 
@@ -144,21 +147,26 @@ class Pipeline:
         """
         began = time.perf_counter()
         gauge = MemoryGauge()
-        maker = self._maker()
+        destination = self._destination()
         context = self._context()
         with self._claim(context) as source:
             try:
-                stats = self._attempt(source, maker, gauge)
+                stats = self._attempt(source, destination, gauge)
             except SchemaConflict as conflict:
+                if self._final:
+                    raise
                 source.close()
-                stats = self._again(source.reopened(self._context()), maker, gauge, conflict)
+                context = self._context()
+                context.warnings += source.context.warnings  # told already
+                again = source.reopened(context)
+                stats = self._again(again, destination, gauge, conflict)
         stats.elapsed = time.perf_counter() - began
         return stats
 
     def _again(
         self,
         source: Input,
-        maker: _SinkMaker | None,
+        destination: Destination | SinkFactory,
         gauge: MemoryGauge,
         conflict: SchemaConflict,
     ) -> RunStats:
@@ -166,7 +174,7 @@ class Pipeline:
         with source:
             if not source.widen():
                 raise conflict
-            stats = self._attempt(source, maker, gauge)
+            stats = self._attempt(source, destination, gauge)
         stats.restarts = 1
         return stats
 
@@ -183,88 +191,77 @@ class Pipeline:
             return claim(context)
         return open_input(self._source, context)  # type: ignore[arg-type]
 
-    def _maker(self) -> _SinkMaker | None:
-        """The sink's format and options, checked before anything is opened."""
+    def _destination(self) -> Destination | SinkFactory:
+        """The target with its format and options, checked before anything is opened."""
         if callable(self._sink):
-            return None
-        path = os.fspath(self._sink)
-        catalog = get_catalog()
-        spec = catalog.sink(self._format) if self._format else catalog.sink_for(path)
-        options: Any = build_options(spec.options, self._options, owner=f"sink '{spec.name}'")
-        return _SinkMaker(path, spec, options)
+            if self._shape != Shape():
+                raise OptionError("a sink of one's own has no files to divide or to append to")
+            return self._sink
+        return Destination(
+            os.fspath(self._sink),
+            format=self._format,
+            options=self._options,
+            overwrite=self._overwrite,
+            shape=self._shape,
+            storage_options=self._storage_options,
+        )
 
-    def _attempt(self, source: Input, maker: _SinkMaker | None, gauge: MemoryGauge) -> RunStats:
+    def _attempt(
+        self, source: Input, destination: Destination | SinkFactory, gauge: MemoryGauge
+    ) -> RunStats:
         context = source.context
         stats = RunStats(warnings=context.warnings)
-        plan = make_plan(source.schema, self._verbs, context, self._config.batch_rows)
+        fitting = FitRun(self._config, gauge, self._errors.max_errors, self._progress)
+        plan = plan_run(source, self._verbs, self._learned, fitting)
         schema = without_notes(plan.schema)
+        rejects = self._errors.rejects
+        if rejects is not None:
+            check_not_source(rejects, source.sources)
         with ExitStack() as stack:
-            target = None
-            for path in (maker.path if maker else None, self._errors.rejects):
-                if path is not None:
-                    check_not_source(path, source.sources)
-            if maker is not None:
-                target = stack.enter_context(FileTarget(maker.path, overwrite=self._overwrite))
-                impl = get_catalog().load(maker.spec)
-                sink = stack.enter_context(impl(target, schema, maker.options, context))
-            else:
-                sink = stack.enter_context(self._sink(schema, context))  # type: ignore[operator]
+            output = open_output(destination, schema, context, source.sources)
+            stack.enter_context(output)
             log = stack.enter_context(
-                RejectLog(
-                    self._errors.rejects,
-                    max_errors=self._errors.max_errors,
-                    overwrite=self._overwrite,
-                )
+                RejectLog(rejects, max_errors=self._errors.max_errors, overwrite=self._overwrite)
             )
-            with self._engine(source, plan, sink, stats, gauge, log) as engine:
-                write = sink.append if isinstance(sink, EncodingSink) else sink.write
-                for value in engine.results():
-                    began = time.perf_counter()
-                    with staged("write"):
-                        write(value)
-                    stats.seconds["write"] += time.perf_counter() - began
+            try:
+                self._write(source, plan, output, stats, gauge, log)
+            finally:
+                self._final = output.final
             with staged("write"):
-                sink.commit()
+                output.complete()
                 log.complete()
-                if target is not None:
-                    target.finish()
                 log.publish()
-                if target is not None:
-                    target.publish()
-            if target is not None:
-                stats.bytes_out = Path(target.path).stat().st_size
+                output.publish()
+            stats.bytes_out = output.nbytes
         return stats
 
-    def _engine(
+    def _write(
         self,
         source: Input,
         plan: Plan,
-        sink: Any,
+        output: Output,
         stats: RunStats,
         gauge: MemoryGauge,
         log: RejectLog,
-    ) -> Engine:
-        encoding = isinstance(sink, EncodingSink)
-        return Engine(
+    ) -> None:
+        engine = Engine(
             source.tasks(plan.request),
             plan.steps,
             context=source.context,
             config=self._config,
             stats=stats,
             gauge=gauge,
-            chunker=Chunker(getattr(sink, "chunk", _DEFAULT_CHUNK), plan.schema),
-            prepare=sink.prepare if encoding else None,
-            encode=sink.encode if encoding else None,
+            cutter=output.cutter,
+            encoded=output.encoded,
             rejects=log,
             progress=self._progress,
         )
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class _SinkMaker:
-    path: str
-    spec: SinkSpec
-    options: Any
+        with engine:
+            for part, value in engine.deliveries():
+                began = time.perf_counter()
+                with staged("write"):
+                    output.write(part, value)
+                stats.seconds["write"] += time.perf_counter() - began
 
 
 def without_notes(schema: pa.Schema) -> pa.Schema:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 
-from arrowsmith.pipeline.chunks import Chunker
-from arrowsmith.pipeline.steps import Limit
-from arrowsmith.plugin.protocols import BoundTransform
+from arrowsmith.pipeline.output.cuts import Cut, Cutter, PlainPart
+from arrowsmith.plugin.protocols import BoundTransform, LimitingTransform
 
 
 class Tail:
@@ -16,18 +15,19 @@ class Tail:
 
     Args:
         steps: the bound transforms from the first that is not stateless.
-        chunker: cuts the stream; None passes batches on as they come.
+        cutter: cuts the stream; None passes batches on as they come.
     """
 
-    def __init__(self, steps: Sequence[BoundTransform], chunker: Chunker | None) -> None:
+    def __init__(self, steps: Sequence[BoundTransform], cutter: Cutter | None) -> None:
         self._steps = steps
-        self._limits = [step for step in steps if isinstance(step, Limit)]
-        self._chunker = chunker
+        self._limits = [step for step in steps if isinstance(step, LimitingTransform)]
+        self._cutter = cutter
+        self._whole = PlainPart()
 
     @property
     def enough(self) -> bool:
         """A limit is reached: no further input can change the output."""
-        return any(limit.left == 0 for limit in self._limits)
+        return any(limit.rows_left == 0 for limit in self._limits)
 
     def step(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """The batch after the ordered steps."""
@@ -35,22 +35,24 @@ class Tail:
             batch = step(batch)
         return batch
 
-    def size(self, batch: pa.RecordBatch) -> int:
-        """The bytes of a batch: those of the chunks that are cut out of it add up to it."""
-        return self._chunker.size(batch) if self._chunker is not None else batch.nbytes
+    @property
+    def held(self) -> int:
+        """Bytes in memory of rows that are not cut yet."""
+        return self._cutter.held if self._cutter is not None else 0
 
-    def cut(self, batch: pa.RecordBatch, size: int) -> Iterable[tuple[list[pa.RecordBatch], int]]:
-        """The chunks that the batch of ``size`` bytes completes, and their bytes."""
+    def cut(self, batch: pa.RecordBatch) -> Iterator[Cut]:
+        """The pieces that the batch completes."""
         if batch.num_rows == 0:
-            return ()
-        return self._chunker.push(batch) if self._chunker is not None else (([batch], size),)
+            return
+        if self._cutter is None:
+            yield Cut([batch], batch.nbytes, self._whole)
+        else:
+            yield from self._cutter.push(batch)
 
-    def flush(self) -> Iterator[tuple[list[pa.RecordBatch], int]]:
-        """The last chunk, which may be short, if there is one."""
-        if self._chunker is not None:
-            parts, size = self._chunker.flush()
-            if parts:
-                yield parts, size
+    def flush(self) -> Iterator[Cut]:
+        """What is left at the end."""
+        if self._cutter is not None:
+            yield from self._cutter.flush()
 
 
 def split_steps(

@@ -79,7 +79,7 @@ SINK = SinkSpec(
     impl="arrowsmith.formats.arrow.sink:ArrowSink",
     extensions=_EXTENSIONS,
     options=ArrowSinkOptions,
-    capabilities=SinkCapabilities(parallel=True, compressible=True),
+    capabilities=SinkCapabilities(parallel=True, compressible=True, append=True),
     summary="Arrow IPC file (also known as Feather V2), or stream for the suffix .arrows",
 )
 

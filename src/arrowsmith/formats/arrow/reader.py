@@ -136,7 +136,7 @@ class ArrowReader:
         self._release.close()
 
     def _mapped(self) -> pa.Buffer:
-        if self._source.seekable:
+        if self._source.mappable:
             return self._source.map()
         scratch = self._release.enter_context(self._ctx.scratch())
         with self._source.open() as stream:

@@ -8,13 +8,14 @@ from typing import Any, BinaryIO, Self
 
 import pyarrow as pa
 
-from arrowsmith.errors import DataError, OptionError, SchemaMismatch
+from arrowsmith.errors import DataError, OptionError, SchemaMismatch, TargetError
 from arrowsmith.formats.arrow import ArrowSinkOptions
-from arrowsmith.plugin import Chunk, RunContext, Target
+from arrowsmith.plugin import Chunk, RunContext, Source, Target
 
 CHUNK_BYTES = 8 << 20
 _STREAM_BUFFER = 256 << 10
 _SMALL_WRITE = 32 << 10
+_END = b"\xff\xff\xff\xff\0\0\0\0"  # of a stream
 
 
 class ArrowSink:
@@ -42,7 +43,38 @@ class ArrowSink:
         self._out: _Coalesced | None = None
         self._writer: pa.ipc.RecordBatchStreamWriter | None = None
         self._dictionaries: dict[int, pa.Array] = {}
+        self._known = 0  # bytes of the schema's message that stands in the file already
         self._check_schema()
+
+    def resume(self, old: Source) -> int:
+        """Keep all of a stream but its end, which other batches may follow.
+
+        Raises:
+            TargetError: a file, whose footer ends it.
+            SchemaMismatch: its schema is another.
+        """
+        if not self._stream or old.head(6) == b"ARROW1":
+            raise TargetError(
+                "an Arrow file is closed by its footer, so cannot be appended to",
+                path=old.path,
+                hint="write a stream (.arrows), or a directory with --append",
+            )
+        size = old.size or 0
+        with old.open() as raw:
+            try:
+                schema = pa.ipc.open_stream(raw).schema
+            except (pa.ArrowException, OSError) as error:
+                raise DataError(f"is no Arrow stream: {error}", path=old.path) from error
+        if not schema.equals(self._schema, check_metadata=True):
+            raise SchemaMismatch(
+                f"its columns are {_columns(schema)} and not {_columns(self._schema)}",
+                path=old.path,
+                hint="to append, write columns of the same names, types and metadata",
+            )
+        if size < len(_END) or old.read_at(size - len(_END), len(_END)) != _END:
+            raise DataError("has no end-of-stream mark: it may be cut short", path=old.path)
+        self._known = len(self._schema.serialize())
+        return size - len(_END)
 
     @property
     def chunk(self) -> Chunk:
@@ -97,7 +129,7 @@ class ArrowSink:
 
     def _open(self) -> pa.ipc.RecordBatchStreamWriter:
         if self._writer is None:
-            self._out = _Coalesced(self._target.open())
+            self._out = _Coalesced(self._target.open(), self._known)
             self._writer = self._writer_on(pa.PythonFile(self._out, mode="w"))
         return self._writer
 
@@ -133,17 +165,25 @@ class ArrowSink:
 
 
 class _Coalesced(io.RawIOBase):
-    """Collects the many small writes of an IPC writer; large ones pass without a copy."""
+    """Collects the many small writes of an IPC writer; large ones pass without a copy.
 
-    def __init__(self, stream: BinaryIO) -> None:
+    Args:
+        stream: takes what is collected.
+        skip: so many bytes are left out at the beginning.
+    """
+
+    def __init__(self, stream: BinaryIO, skip: int) -> None:
         self._stream = stream
+        self._skip = skip
         self._small = bytearray()
 
     def writable(self) -> bool:
         return True
 
     def write(self, data: Any, /) -> int:
-        view = memoryview(data)
+        whole = memoryview(data).cast("B")
+        view = whole[self._skip :]
+        self._skip -= len(whole) - len(view)
         if view.nbytes >= _SMALL_WRITE:
             self.flush()
             self._stream.write(view)
@@ -151,7 +191,7 @@ class _Coalesced(io.RawIOBase):
             self._small += view
             if len(self._small) >= _STREAM_BUFFER:
                 self.flush()
-        return view.nbytes
+        return whole.nbytes
 
     def flush(self) -> None:
         small, self._small = self._small, bytearray()
@@ -162,6 +202,10 @@ class _Coalesced(io.RawIOBase):
         """Drops what was not flushed: only ``commit()`` makes a whole file."""
         self._small = bytearray()
         super().close()
+
+
+def _columns(schema: pa.Schema) -> str:
+    return ", ".join(f"{field.name} {field.type}" for field in schema)
 
 
 def _suffixes(name: str) -> list[str]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from arrowsmith.plugin import (
+    Loss,
     Magic,
     ReaderCapabilities,
     ReaderSpec,
@@ -74,12 +75,18 @@ SINK = SinkSpec(
     capabilities=SinkCapabilities(
         parallel=True,
         compressible=False,
+        append=True,
         losses=(
-            "timestamp[s] and time32[s] come back in milliseconds",
-            "date64 comes back as date32",
-            "dictionaries of large strings come back as dictionaries of strings",
-            "dictionaries of values other than strings and bytes come back as plain values",
-            "run-end encoded columns come back decoded",
+            Loss(
+                "seconds come back as milliseconds, date64 as date32",
+                types=("timestamp[s]", "zoned timestamp[s]", "time32[s]", "date64"),
+                kind="type",
+            ),
+            Loss(
+                "run-end encoded columns come back decoded",
+                types=("run_end_encoded",),
+                kind="type",
+            ),
         ),
     ),
     summary="Apache Parquet, compressed, encodings chosen from the first rows",

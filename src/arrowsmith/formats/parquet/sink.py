@@ -23,7 +23,8 @@ from arrowsmith.formats.parquet.footer import (
     join_prefix,
     parse_footer,
 )
-from arrowsmith.plugin import Chunk, RunContext, Target
+from arrowsmith.formats.parquet.joining import read_footer, schema_of
+from arrowsmith.plugin import Chunk, RunContext, Source, Target
 
 CHUNK_BYTES = 8 << 20
 _COPY_BYTES = 1 << 20
@@ -78,7 +79,39 @@ class ParquetSink:
         self._rows = 0
         self._groups = 0
         self._first: FileFooter | None = None
+        self._resumed = False
         _check_level(options)
+
+    def resume(self, old: Source) -> int:
+        """Keep the row groups of a file of the same schema; its footer is joined with the new.
+
+        Raises:
+            SchemaMismatch: its columns are others, or laid out in another way.
+            DataError: it is no Parquet file, or damaged.
+        """
+        start, footer = read_footer(old)
+        mine = self._empty_file()
+        ours = parse_footer(footer_bytes(mine)[1])
+        there, here = schema_of(footer, old.path), pq.read_schema(pa.BufferReader(mine))
+        if not there.equals(here, check_metadata=True):
+            raise SchemaMismatch(
+                f"its columns are {_columns(there)} and not {_columns(here)}",
+                path=old.path,
+                hint="to append, write columns of the same names, types and metadata",
+            )
+        first = parse_footer(footer)
+        if first.head != ours.head:
+            raise SchemaMismatch(
+                "another program wrote it, and laid its columns out in another way",
+                path=old.path,
+                hint="convert it first, or write a directory with --append",
+            )
+        for group in first.groups:
+            self._footers.add(group.placed(0, self._groups))
+            self._groups += 1
+        self._rows, self._first, self._position = first.num_rows, first, start
+        self._resumed = True
+        return start
 
     @property
     def chunk(self) -> Chunk:
@@ -146,7 +179,8 @@ class ParquetSink:
     def _open(self) -> BinaryIO:
         if self._stream is None:
             self._stream = self._target.open()
-            self._write(self._stream, MAGIC)
+            if not self._resumed:
+                self._write(self._stream, MAGIC)
         return self._stream
 
     @staticmethod
@@ -174,9 +208,12 @@ class ParquetSink:
         return EncodedGroup(file[len(MAGIC) : start], batch.num_rows, parsed.groups[0], parsed)
 
     def _empty(self) -> FileFooter:
+        return parse_footer(footer_bytes(self._empty_file())[1])
+
+    def _empty_file(self) -> memoryview:
         sink = pa.BufferOutputStream()
         writer(sink, self._schema, self._options, self._encodings).close()
-        return parse_footer(footer_bytes(memoryview(sink.getvalue()))[1])
+        return memoryview(sink.getvalue())
 
 
 class _Footers:
@@ -240,6 +277,10 @@ def _writable(schema: pa.Schema, path: str) -> pa.Schema:
                 hint="cast it or leave it out",
             ) from refusal
     raise SchemaMismatch("Parquet cannot hold this schema", path=path)
+
+
+def _columns(schema: pa.Schema) -> str:
+    return ", ".join(f"{field.name} {field.type}" for field in schema)
 
 
 def _refusal(schema: pa.Schema) -> Exception | None:

@@ -1,0 +1,45 @@
+"""Going on where a file that is there ends: ``append`` to a single file."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, cast
+
+from arrowsmith.errors import TargetError
+from arrowsmith.location import FileSource, OutputFile
+from arrowsmith.location.target import FileTarget
+from arrowsmith.plugin.protocols import AppendingSink
+from arrowsmith.plugin.specs import SinkSpec
+
+_HINT = "write a directory: --append puts new files beside those that are there"
+
+
+def begin_behind(sink: Any, spec: SinkSpec, target: OutputFile, stack: ExitStack) -> None:
+    """Have the new file begin with what the sink wants to keep of the old one.
+
+    A file that is missing or empty is simply written.
+
+    Args:
+        stack: closes the old file at the end of the run.
+
+    Raises:
+        TargetError: the format, or this file, cannot be continued.
+    """
+    file = cast(FileTarget, target)
+    there = Path(file.path)
+    if file.direct or not there.exists() or not there.stat().st_size:
+        return
+    if not isinstance(sink, AppendingSink) or not spec.capabilities.append:
+        raise TargetError(
+            f"a file of format {spec.name} is closed at its end, so cannot be appended to",
+            path=file.path,
+            hint=_HINT,
+        )
+    old = stack.enter_context(FileSource(file.path))
+    if file.compression is not None or old.compression is not None:
+        packed = file.compression or old.compression
+        raise TargetError(
+            f"is compressed with {packed}, so cannot be appended to", path=file.path, hint=_HINT
+        )
+    file.keep(old, sink.resume(old))
