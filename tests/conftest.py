@@ -34,6 +34,15 @@ def table() -> pa.Table:
     )
 
 
+@pytest.fixture(scope="session", autouse=True)
+def cache_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The cache's folder while tests run, here and in the processes that they start."""
+    folder = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ARROWSMITH_CACHE", str(folder))
+        yield folder
+
+
 @pytest.fixture
 def no_leaks(
     tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
