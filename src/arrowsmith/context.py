@@ -7,12 +7,15 @@ import io
 import tempfile
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from arrowsmith.errors import Cancelled, DataError, TargetError
-from arrowsmith.plugin.protocols import OnError, Reject
+from arrowsmith.plugin.protocols import Expression, OnError, Predicate, Reject
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -46,6 +49,7 @@ class Context:
         self.on_error: OnError = on_error
         self.warnings: list[str] = []
         self._cancelled = threading.Event()
+        self._on_cancel: list[Callable[[], None]] = []
         self._local = threading.local()
         self._lock = threading.Lock()
 
@@ -58,6 +62,12 @@ class Context:
     def cancel(self) -> None:
         """Make every later ``check_cancelled()`` raise."""
         self._cancelled.set()
+        for call in self._on_cancel:
+            call()
+
+    def on_cancel(self, call: Callable[[], None]) -> None:
+        """Have ``cancel()`` call this as well: it ends what may wait for long."""
+        self._on_cancel.append(call)
 
     def check_cancelled(self) -> None:
         if self._cancelled.is_set():
@@ -87,6 +97,16 @@ class Context:
             io.BufferedRandom(_Scratch(raw.fileno(), "r+b", closefd=False)) as file,
         ):
             yield cast(BinaryIO, file)
+
+    def predicate(self, condition: object, schema: pa.Schema) -> Predicate:
+        from arrowsmith.predicate import as_predicate
+
+        return as_predicate(condition, schema)
+
+    def expression(self, value: object, schema: pa.Schema) -> Expression:
+        from arrowsmith.predicate import as_expression
+
+        return as_expression(value, schema)
 
     def warn(self, message: str) -> None:
         with self._lock:

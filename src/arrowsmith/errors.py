@@ -150,6 +150,10 @@ class SchemaMismatch(DataError):
     does not fit the schema that it is given."""
 
 
+class UnknownColumn(OptionError, SchemaMismatch):
+    """A step names a column that its input does not have, or has more than once."""
+
+
 class TooManyErrors(DataError):
     """More bad records than ``max_errors`` allows."""
 

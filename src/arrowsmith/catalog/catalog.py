@@ -117,6 +117,13 @@ class Catalog:
         except (Exception, SystemExit) as error:
             raise PluginError(f"{self._title(spec)} fails to import: {cause(error)}") from error
 
+    def provider(self, spec: Spec) -> str:
+        """The distribution and version that a spec comes from: another one may do otherwise."""
+        for plugin in self._plugins:
+            if any(spec is own for own in (*plugin.readers, *plugin.transforms, *plugin.sinks)):
+                return f"{plugin.entry.distribution} {plugin.entry.version}"
+        return ""
+
     # --- by content and by suffix ---
 
     def probe(

@@ -2,34 +2,107 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
 
 from arrowsmith.catalog import get_catalog
-from arrowsmith.errors import OptionError, PredicateError
-from arrowsmith.pipeline.steps import Cast, Filter, Limit, Map, Rename, Select
+from arrowsmith.errors import OptionError, PluginError
+from arrowsmith.pipeline.steps import Map
 from arrowsmith.plugin.options import build_options
-from arrowsmith.plugin.protocols import BoundTransform, Predicate, RunContext, ScanRequest
+from arrowsmith.plugin.protocols import (
+    BoundTransform,
+    FilteringTransform,
+    LimitingTransform,
+    Predicate,
+    ProjectingTransform,
+    RowwiseTransform,
+    RunContext,
+    ScanRequest,
+)
+from arrowsmith.plugin.specs import TransformSpec
+from arrowsmith.transforms import SPECS
 
 _LEAST_BATCH, _MOST_BATCH = 256 << 10, 2 << 20  # bytes; how a file is batched changes no output
-
-Bind = Callable[[pa.Schema, RunContext], BoundTransform]
+_CORE = {spec.name: spec for spec in SPECS}
 
 
 @dataclass(frozen=True, slots=True)
+class Fit:
+    """What a fitted step has learned.
+
+    Attributes:
+        columns: from which columns, and of what types.
+        state: as the step's ``Fitter`` gave it.
+    """
+
+    columns: Mapping[str, str]
+    state: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Verb:
-    """A step that is not yet bound to a schema.
+    """A step that is not yet bound to a schema. Two verbs are the same only if they are one object.
 
     Attributes:
         label: as ``explain()`` shows it.
-        bind: gives the bound step for an input schema.
+        make: gives the transform for a run.
+        name: the transform's, and its ``options``: by these a saved state is known again.
+        fitted: it learns from all rows before it is bound.
+        fit: what it has learned, where that was loaded.
+        key: tells all of what it does in plain values (see ``fingerprint.value_fingerprint``); None
+            where nobody can.
     """
 
     label: str
-    bind: Bind
+    make: Callable[[RunContext], Any]
+    name: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    fitted: bool = False
+    fit: Fit | None = None
+    key: Any = None
+
+
+class _Plain:
+    """A transform that needs its schema alone."""
+
+    def __init__(self, bind: Callable[[pa.Schema], BoundTransform]) -> None:
+        self.bind = bind
+
+
+def core(name: str, options: Mapping[str, Any], label: str | None = None) -> Verb:
+    """A transform of the core: no plugin is looked for."""
+    return _verb(_CORE[name], options, name, label)
+
+
+def transform(name: str, options: Mapping[str, Any]) -> Verb:
+    """A transform of the core or a plugin, by name."""
+    return _verb(get_catalog().transform(name), options, f"transform '{name}'", None)
+
+
+def _verb(spec: TransformSpec, given: Mapping[str, Any], owner: str, label: str | None) -> Verb:
+    options: Any = build_options(spec.options, given, owner=owner)
+    told = [f"{key}={_shown(value)}" for key, value in given.items() if not _is_empty(value)]
+    provider = "" if spec in SPECS else get_catalog().provider(spec)
+    return Verb(
+        label or " ".join([spec.name, *told]),
+        lambda context: get_catalog().load(spec)(options, context),
+        name=spec.name,
+        options=dataclasses.asdict(options) if spec.kind == "fitted" else {},
+        fitted=spec.kind == "fitted",
+        key=(spec.name, provider, options),
+    )
+
+
+def _is_empty(value: object) -> bool:
+    return isinstance(value, tuple) and not value
+
+
+def _shown(value: object) -> str:
+    return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
 def select(columns: Iterable[str]) -> Verb:
@@ -37,63 +110,37 @@ def select(columns: Iterable[str]) -> Verb:
     wrong = next((name for name in names if not isinstance(name, str)), None)
     if wrong is not None:
         raise OptionError(f"select takes names of columns, not {type(wrong).__name__}")
-    return Verb(f"select {', '.join(names)}", lambda schema, _: Select(schema, names))
+    return core("select", {"columns": names}, f"select {', '.join(names)}")
 
 
 def rename(names: Mapping[str, str]) -> Verb:
     label = ", ".join(f"{old} to {new}" for old, new in names.items())
-    return Verb(f"rename {label}", lambda schema, _: Rename(schema, names))
+    return core("rename", {"names": names}, f"rename {label}")
 
 
 def cast(columns: Mapping[str, str | pa.DataType]) -> Verb:
-    types = {name: as_type(kind) for name, kind in columns.items()}
-    label = ", ".join(f"{name} to {kind}" for name, kind in types.items())
-    return Verb(f"cast {label}", lambda schema, _: Cast(schema, types))
+    label = ", ".join(f"{name} to {kind}" for name, kind in columns.items())
+    return core("cast", {"columns": columns}, f"cast {label}")
 
 
 def limit(count: int) -> Verb:
     if not isinstance(count, int):
         raise OptionError(f"limit takes a number of rows, not {type(count).__name__}")
-    return Verb(f"limit {count}", lambda schema, _: Limit(schema, count))
+    if count < 0:
+        raise OptionError(f"limit must be at least 0, not {count}")
+    return core("limit", {"rows": count}, f"limit {count}")
+
+
+def where(condition: Any) -> Verb:
+    """A filter from the text grammar, a ``pyarrow.compute.Expression`` or a ``Predicate``."""
+    return core("filter", {"condition": condition}, f"filter {condition}")
 
 
 def map_batches(
     function: Callable[[pa.RecordBatch], pa.RecordBatch], output: pa.Schema | None
 ) -> Verb:
     name = getattr(function, "__name__", repr(function))
-    return Verb(f"map {name}", lambda schema, _: Map(schema, function, output))
-
-
-def where(condition: Any) -> Verb:
-    """A filter from the text grammar, a ``pyarrow.compute.Expression`` or a ``Predicate``."""
-
-    def bind(schema: pa.Schema, _: RunContext) -> BoundTransform:
-        return Filter(schema, _predicate(condition, schema))
-
-    return Verb(f"filter {condition}", bind)
-
-
-def _predicate(condition: Any, schema: pa.Schema) -> Predicate:
-    from arrowsmith.predicate import from_expression, parse_predicate
-
-    if isinstance(condition, str):
-        return parse_predicate(condition, schema)
-    if hasattr(condition, "mask") and hasattr(condition, "may_match"):
-        return condition
-    if type(condition).__name__ == "Expression":
-        return from_expression(condition, schema)
-    raise PredicateError(
-        f"cannot filter by {type(condition).__name__}",
-        hint='give text such as "score > 0.5" or a pyarrow.compute expression',
-    )
-
-
-def transform(name: str, options: Mapping[str, Any]) -> Verb:
-    """A transform of a plugin, by name."""
-    spec = get_catalog().transform(name)
-    built: Any = build_options(spec.options, options, owner=f"transform '{name}'")
-    label = " ".join([name, *(f"{key}={value}" for key, value in options.items())])
-    return Verb(label, lambda schema, ctx: get_catalog().load(spec)(built, ctx).bind(schema))
+    return Verb(f"map {name}", lambda _: _Plain(lambda schema: Map(schema, function, output)))
 
 
 def as_verb(step: Any) -> Verb:
@@ -106,19 +153,11 @@ def as_verb(step: Any) -> Verb:
     if isinstance(step, tuple) and len(step) == 2 and isinstance(step[0], str):
         return transform(step[0], step[1])
     if hasattr(step, "bind"):
-        return Verb(type(step).__name__, lambda schema, _: step.bind(schema))
+        name = type(step).__name__
+        return Verb(name, lambda _: step, name=name, fitted=hasattr(step, "fitter"))
     if callable(step):
         return map_batches(step, None)
     raise OptionError(f"{step!r} is no transform: give a name, (name, options) or a function")
-
-
-def as_type(kind: str | pa.DataType) -> pa.DataType:
-    """An Arrow type from its name, such as ``"int64"`` or ``"timestamp[us, UTC]"``."""
-    if isinstance(kind, pa.DataType):
-        return kind
-    from arrowsmith.plugin.types import parse_type
-
-    return parse_type(kind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,19 +178,34 @@ class Plan:
 
 
 def make_plan(
-    schema: pa.Schema, verbs: Iterable[Verb], context: RunContext, batch_rows: int
+    schema: pa.Schema,
+    verbs: Sequence[Verb],
+    context: RunContext,
+    batch_rows: int,
+    fits: Sequence[Fit | None] = (),
+    *,
+    narrow: bool = True,
 ) -> Plan:
     """Bind ``verbs`` in turn, and work out columns, predicate and limit for the reader.
 
     Every step still runs: the reader may only leave out what a step would drop.
+
+    Args:
+        schema: of the input.
+        verbs: the steps.
+        context: lent to them.
+        batch_rows: ceiling of the rows in a batch.
+        fits: what the fitted ones among the verbs have learned, by position.
+        narrow: leave out columns that the output does not depend on.
     """
-    verbs = list(verbs)
     steps: list[BoundTransform] = []
     inputs = [schema]
-    for verb in verbs:
-        steps.append(verb.bind(inputs[-1], context))
+    for place, verb in enumerate(verbs):
+        steps.append(_bound(verb, inputs[-1], context, fits[place] if fits else None))
         inputs.append(steps[-1].schema)
-    columns = _needed(steps, inputs)
+    columns = _needed(steps, inputs) if narrow else None
+    if columns is not None:
+        steps = _narrowed(steps, inputs, columns)
     request = ScanRequest(
         columns=columns,
         predicate=_pushed_predicate(steps),
@@ -159,41 +213,53 @@ def make_plan(
         batch_rows=batch_rows,
         batch_bytes=max(_LEAST_BATCH, min(_MOST_BATCH, context.memory_limit // 32)),
     )
-    if columns is not None:  # bind again, to the columns that the reader will give
-        narrowed = pa.schema([schema.field(name) for name in columns], metadata=schema.metadata)
-        steps = []
-        for verb in verbs:
-            steps.append(verb.bind(narrowed, context))
-            narrowed = steps[-1].schema
     return Plan(request, steps, [verb.label for verb in verbs], inputs[-1])
 
 
-def _needed(steps: list[BoundTransform], inputs: list[pa.Schema]) -> tuple[str, ...] | None:
+def _bound(verb: Verb, schema: pa.Schema, context: RunContext, fit: Fit | None) -> BoundTransform:
+    made = verb.make(context)
+    bound: BoundTransform = made.bind(schema, fit.state) if fit is not None else made.bind(schema)
+    return bound
+
+
+def _needed(steps: Sequence[BoundTransform], inputs: Sequence[pa.Schema]) -> tuple[str, ...] | None:
     """The reader's columns that the output depends on, in the file's order; None for all."""
-    needed = set(inputs[-1].names)
+    needed = frozenset(inputs[-1].names)
     for step, before in zip(reversed(steps), reversed(inputs[:-1]), strict=True):
-        if isinstance(step, Select):
-            needed = set(step.columns)
-        elif isinstance(step, Filter):
-            needed |= step.predicate.columns
-        elif isinstance(step, Rename):
-            old = {new: old for old, new in step.names.items()}
-            needed = {old.get(name, name) for name in needed} | step.names.keys()
-        elif isinstance(step, Cast):
-            needed |= step.columns
-        elif not isinstance(step, Limit):
-            needed = set(before.names)
+        names = frozenset(before.names)
+        needed = step.needed(needed) & names if isinstance(step, ProjectingTransform) else names
+        if not needed:  # some column has to tell how many rows there are
+            needed = frozenset(before.names[:1])
     columns = tuple(name for name in inputs[0].names if name in needed)
     return None if len(columns) == len(inputs[0].names) else columns
 
 
-def _pushed_predicate(steps: list[BoundTransform]) -> Predicate | None:
-    """What the filters ask of the rows as the reader gives them."""
-    found = []
+def _narrowed(
+    steps: Sequence[BoundTransform], inputs: Sequence[pa.Schema], columns: Sequence[str]
+) -> list[BoundTransform]:
+    """The steps for an input with these columns alone."""
+    schema = pa.schema([inputs[0].field(name) for name in columns], metadata=inputs[0].metadata)
+    narrowed = []
     for step in steps:
-        if isinstance(step, Filter):
-            found.append(step.predicate)
-        elif not isinstance(step, Select):
+        narrowed.append(step.narrowed(schema) if isinstance(step, ProjectingTransform) else step)
+        schema = narrowed[-1].schema
+    if not schema.equals(inputs[-1]):
+        names = ", ".join(type(step).__name__ for step in steps)
+        raise PluginError(f"needed() and narrowed() contradict each other in one of: {names}")
+    return narrowed
+
+
+def _pushed_predicate(steps: Sequence[BoundTransform]) -> Predicate | None:
+    """What the filters ask of columns as the reader gives them."""
+    found: list[Predicate] = []
+    same: frozenset[str] | None = None  # columns as they were read; None for all
+    for step in steps:
+        if isinstance(step, FilteringTransform):
+            if same is None or step.predicate.columns <= same:
+                found.append(step.predicate)
+        elif isinstance(step, RowwiseTransform) and step.kind == "stateless":
+            same = step.unchanged if same is None else same & step.unchanged
+        else:
             break
     if not found:
         return None
@@ -202,10 +268,10 @@ def _pushed_predicate(steps: list[BoundTransform]) -> Predicate | None:
     return And(found)
 
 
-def _pushed_limit(steps: list[BoundTransform]) -> int | None:
+def _pushed_limit(steps: Sequence[BoundTransform]) -> int | None:
     for step in steps:
-        if isinstance(step, Limit):
-            return step.left
-        if not isinstance(step, Select | Rename | Cast):
+        if isinstance(step, LimitingTransform):
+            return step.rows_left
+        if not isinstance(step, RowwiseTransform):
             return None
     return None

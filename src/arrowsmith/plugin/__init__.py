@@ -9,6 +9,7 @@ Example:
 
 from __future__ import annotations
 
+from arrowsmith.plugin.columns import check_columns
 from arrowsmith.plugin.hooks import hookimpl
 from arrowsmith.plugin.options import (
     OptionInfo,
@@ -18,15 +19,23 @@ from arrowsmith.plugin.options import (
     parse_size,
 )
 from arrowsmith.plugin.protocols import (
+    AppendingSink,
     BoundTransform,
     Chunk,
     ColumnStats,
     DescribingReader,
     EncodingSink,
+    Expression,
+    FilteringTransform,
+    FittedTransform,
+    Fitter,
+    LimitingTransform,
     OnError,
     Predicate,
+    ProjectingTransform,
     Reader,
     Reject,
+    RowwiseTransform,
     RunContext,
     ScanRequest,
     ScanTask,
@@ -40,6 +49,7 @@ from arrowsmith.plugin.protocols import (
 )
 from arrowsmith.plugin.specs import (
     Head,
+    Loss,
     Magic,
     Match,
     NoOptions,
@@ -55,18 +65,27 @@ __all__ = [
     "Chunk",
     "ColumnStats",
     "DescribingReader",
+    "AppendingSink",
     "EncodingSink",
+    "Expression",
+    "FilteringTransform",
+    "FittedTransform",
+    "Fitter",
     "Head",
+    "LimitingTransform",
+    "Loss",
     "Magic",
     "Match",
     "NoOptions",
     "OnError",
     "OptionInfo",
     "Predicate",
+    "ProjectingTransform",
     "Reader",
     "ReaderCapabilities",
     "ReaderSpec",
     "Reject",
+    "RowwiseTransform",
     "RunContext",
     "ScanRequest",
     "ScanTask",
@@ -81,6 +100,7 @@ __all__ = [
     "TransformSpec",
     "WideningReader",
     "build_options",
+    "check_columns",
     "describe_options",
     "hookimpl",
     "option",

@@ -30,6 +30,7 @@ class Source(Protocol):
         name: the last part of the path without a compression suffix.
         size: bytes after decompression; None where only reading tells.
         seekable: ``read_at`` and ``read_into`` work (the file is not compressed, not a pipe).
+        mappable: ``map`` works: seekable, and on a disk of this machine.
         compression: ``"gzip"``, ``"zstd"`` ... or None.
     """
 
@@ -37,6 +38,7 @@ class Source(Protocol):
     name: str
     size: int | None
     seekable: bool
+    mappable: bool
     compression: str | None
 
     def head(self, size: int) -> bytes:
@@ -56,7 +58,7 @@ class Source(Protocol):
         ...
 
     def map(self) -> pa.Buffer:
-        """The whole file as a read-only mapping, for seekable local files only."""
+        """The whole file as a read-only mapping, where ``mappable``."""
         ...
 
     def check_unchanged(self) -> None:
@@ -110,6 +112,20 @@ class RunContext(Protocol):
 
     def warn(self, message: str) -> None:
         """Tell the user once about something that is not an error."""
+        ...
+
+    def predicate(self, condition: object, schema: pa.Schema) -> Predicate:
+        """A condition from text such as ``"score > 0.5"``, or from a pyarrow expression.
+
+        Raises ``PredicateError`` where it does not parse or does not fit the schema.
+        """
+        ...
+
+    def expression(self, value: object, schema: pa.Schema) -> Expression:
+        """Values computed from text such as ``"price * quantity"``, or by a pyarrow expression.
+
+        Raises ``PredicateError`` where it does not parse or does not fit the schema.
+        """
         ...
 
 
@@ -183,6 +199,25 @@ class Predicate(Protocol):
 
     def may_match(self, stats: Mapping[str, ColumnStats]) -> bool:
         """False only when no row of a group with these statistics can match."""
+        ...
+
+
+class Expression(Protocol):
+    """A value for each row, computed from some of its columns.
+
+    Attributes:
+        columns: the columns that it looks at.
+        type: of its values.
+    """
+
+    @property
+    def columns(self) -> frozenset[str]: ...
+
+    @property
+    def type(self) -> pa.DataType: ...
+
+    def evaluate(self, batch: pa.RecordBatch) -> pa.Array:
+        """One value a row; ``DataError`` where one cannot be computed."""
         ...
 
 
@@ -346,6 +381,24 @@ class EncodingSink(Protocol):
     def commit(self) -> None: ...
 
 
+@runtime_checkable
+class AppendingSink(Protocol):
+    """A sink that can go on where a finished file of its format ends (``SinkCapabilities.append``).
+
+    The host calls ``resume()`` before anything else but the constructor. It then copies the first
+    bytes of the old file, as many as ``resume()`` says, into the new one; what the sink writes to
+    ``target.open()`` follows them. The new file replaces the old one on commit, so that a run that
+    fails leaves the old one as it was.
+    """
+
+    def resume(self, old: Source) -> int:
+        """Check that rows can be added behind those of ``old``; how many of its bytes to keep.
+
+        Raises ``TargetError`` or ``SchemaMismatch`` where they cannot.
+        """
+        ...
+
+
 # --- transforming --------------------------------------------------------------------------------
 
 
@@ -373,3 +426,87 @@ class BoundTransform(Protocol):
     def kind(self) -> TransformKind: ...
 
     def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch: ...
+
+
+@runtime_checkable
+class ProjectingTransform(Protocol):
+    """A bound transform that knows which columns it needs, so that no others are read."""
+
+    def needed(self, outputs: frozenset[str]) -> frozenset[str]:
+        """The columns of its input on which these of its output depend."""
+        ...
+
+    def narrowed(self, schema: pa.Schema) -> BoundTransform:
+        """The same step for an input with the columns that are needed, and perhaps others."""
+        ...
+
+
+@runtime_checkable
+class RowwiseTransform(Protocol):
+    """A bound transform that gives one row for each, in order: limits pass through it.
+
+    Attributes:
+        unchanged: columns that keep name and values: conditions on these pass through, too.
+    """
+
+    @property
+    def unchanged(self) -> frozenset[str]: ...
+
+
+@runtime_checkable
+class FilteringTransform(Protocol):
+    """A bound transform that keeps the rows of its ``predicate`` and changes nothing else."""
+
+    @property
+    def predicate(self) -> Predicate: ...
+
+
+@runtime_checkable
+class LimitingTransform(Protocol):
+    """An ordered bound transform that lets so many rows pass; at 0 the run ends.
+
+    Attributes:
+        rows_left: how many more.
+    """
+
+    @property
+    def rows_left(self) -> int: ...
+
+
+class FittedTransform(Protocol):
+    """A step that learns from all rows before it is applied to any (kind ``"fitted"``)."""
+
+    def fitter(self, schema: pa.Schema) -> Fitter:
+        """Check the schema before any data flows; ``SchemaMismatch`` if it does not fit."""
+        ...
+
+    def bind(self, schema: pa.Schema, state: Mapping[str, Any]) -> BoundTransform:
+        """The step with what was learned; ``SchemaMismatch`` if the state does not fit."""
+        ...
+
+
+class Fitter(Protocol):
+    """Learns from one pass over the rows.
+
+    The runner cuts the rows into chunks that depend on the data alone, calls ``partial()`` with
+    each on any worker and ``merge()`` with the results in the order of the rows, so that the state
+    is the same whatever the threads and batches.
+
+    Attributes:
+        columns: what it looks at; nothing else need be read.
+    """
+
+    @property
+    def columns(self) -> frozenset[str]: ...
+
+    def partial(self, rows: pa.RecordBatch) -> Any:
+        """What a chunk tells: pure, thread-safe, and much smaller than the chunk."""
+        ...
+
+    def merge(self, partial: Any) -> None:
+        """Add what the next chunk tells."""
+        ...
+
+    def state(self) -> Mapping[str, Any]:
+        """What was learned, as JSON values."""
+        ...

@@ -10,7 +10,15 @@ Example:
 
 from __future__ import annotations
 
-from arrowsmith.predicate.combine import And, from_expression
+from arrowsmith.predicate.combine import And, as_expression, as_predicate, from_expression
+from arrowsmith.predicate.formula import parse_formula
 from arrowsmith.predicate.parser import parse_predicate
 
-__all__ = ["And", "from_expression", "parse_predicate"]
+__all__ = [
+    "And",
+    "as_expression",
+    "as_predicate",
+    "from_expression",
+    "parse_formula",
+    "parse_predicate",
+]

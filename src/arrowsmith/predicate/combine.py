@@ -1,17 +1,19 @@
-"""Predicates from pyarrow expressions, and several joined to one."""
+"""Predicates and values from pyarrow expressions, and several predicates joined to one."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from arrowsmith.errors import PredicateError
-from arrowsmith.plugin.protocols import ColumnStats, Predicate
+from arrowsmith.errors import DataError, PredicateError
+from arrowsmith.plugin.protocols import ColumnStats, Expression, Predicate
+from arrowsmith.predicate.formula import parse_formula
 from arrowsmith.predicate.literals import boolean
+from arrowsmith.predicate.parser import parse_predicate
 
 if TYPE_CHECKING:
     from pyarrow.acero import Declaration
@@ -65,6 +67,64 @@ def from_expression(expression: pc.Expression, schema: pa.Schema) -> ExpressionP
         what = f"the expression {expression} gives {result.type}, not true or false"
         raise PredicateError(what, path="where")
     return ExpressionPredicate(expression, _columns(expression, batch))
+
+
+def as_predicate(condition: object, schema: pa.Schema) -> Predicate:
+    """A condition from the text grammar, a pyarrow expression, or a predicate as it is.
+
+    Raises:
+        PredicateError: it is none of these, or does not fit the schema.
+    """
+    if isinstance(condition, str):
+        return parse_predicate(condition, schema)
+    if hasattr(condition, "mask") and hasattr(condition, "may_match"):
+        return cast(Predicate, condition)
+    if isinstance(condition, pc.Expression):
+        return from_expression(condition, schema)
+    raise PredicateError(
+        f"cannot filter by {type(condition).__name__}",
+        hint='give text such as "score > 0.5" or a pyarrow.compute expression',
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ComputedExpression:
+    """A pyarrow expression as the values of a column; see ``arrowsmith.plugin.Expression``."""
+
+    expression: pc.Expression
+    columns: frozenset[str]
+    type: pa.DataType
+
+    def evaluate(self, batch: pa.RecordBatch) -> pa.Array:
+        """One value a row."""
+        try:
+            return _evaluate(self.expression, batch)
+        except pa.ArrowException as error:
+            raise DataError(f"cannot compute {self.expression}: {error}") from None
+
+    def __str__(self) -> str:
+        return str(self.expression)
+
+
+def as_expression(value: object, schema: pa.Schema) -> Expression:
+    """Values from the grammar of formulas, or a pyarrow expression.
+
+    Raises:
+        PredicateError: it is neither, or does not fit the schema.
+    """
+    if isinstance(value, str):
+        return parse_formula(value, schema)
+    if not isinstance(value, pc.Expression):
+        raise PredicateError(
+            f"cannot compute a column from {type(value).__name__}",
+            hint='give text such as "price * quantity" or a pyarrow.compute expression',
+        )
+    batch = pa.RecordBatch.from_arrays([pa.nulls(0, f.type) for f in schema], schema=schema)
+    try:
+        kind = _evaluate(value, batch).type
+    except (pa.ArrowException, KeyError) as error:
+        raise PredicateError(f"the expression {value} does not fit the schema: {error}") from None
+    return ComputedExpression(value, frozenset(_columns(value, batch)), kind)
 
 
 class And:

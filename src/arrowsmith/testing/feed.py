@@ -40,13 +40,13 @@ class TableFeed:
         self.context = context
         return cast(Input, self)
 
-    def tasks(self, request: ScanRequest) -> Iterator[ScanTask]:
+    def tasks(self, request: ScanRequest, *, again: bool = False) -> Iterator[ScanTask]:
         columns = list(request.columns if request.columns is not None else self.schema.names)
         table = self.table.select(columns)
         for number, batch in enumerate(cut(table, min(self.rows, request.batch_rows))):
             if number == self.fail_after:
                 raise DataError("the feed was told to fail")
-            yield _BatchTask(batch)
+            yield BatchTask(batch)
 
     def close(self) -> None:
         """Nothing to close."""
@@ -64,7 +64,9 @@ class TableFeed:
 
 
 @dataclass(frozen=True, slots=True)
-class _BatchTask:
+class BatchTask:
+    """A batch as a task of its own."""
+
     batch: pa.RecordBatch
 
     @property

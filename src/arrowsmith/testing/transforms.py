@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pyarrow as pa
 import pytest
 
 from arrowsmith.catalog import get_catalog
-from arrowsmith.errors import SchemaMismatch
+from arrowsmith.errors import ArrowsmithError, SchemaMismatch
 from arrowsmith.plugin.options import build_options
-from arrowsmith.plugin.protocols import BoundTransform
+from arrowsmith.plugin.protocols import BoundTransform, Fitter, ProjectingTransform
 from arrowsmith.plugin.specs import TransformSpec
 from arrowsmith.testing.checks import KitContext, expect, expect_same_table, table_of
 from arrowsmith.testing.feed import TableFeed, collect, cut
@@ -89,7 +92,7 @@ class TransformContract(PluginContract):
             pytest.skip("no schemas to be refused are given (wrong_schemas)")
         for schema in self.wrong_schemas:
             try:
-                self._bound(schema)
+                self._fitter(schema) if self._is_fitted else self._bound(schema)
             except SchemaMismatch:
                 continue
             except Exception as error:
@@ -99,11 +102,78 @@ class TransformContract(PluginContract):
             raise AssertionError(f"bind() takes a schema that does not fit:\n{schema}")
 
     def test_kind_is_as_the_spec_says(self) -> None:
-        """The bound transform is of the kind that its spec declares."""
+        """The bound transform is of the kind that its spec declares; a fitted one has a fitter."""
         spec = self.spec
         assert isinstance(spec, TransformSpec)
         kind = self._bound().kind
-        expect(kind == spec.kind, f"the spec says {spec.kind}, the bound transform {kind}")
+        if spec.kind == "fitted" or self._is_fitted:
+            both = spec.kind == "fitted" and self._is_fitted
+            expect(both, f"the spec says {spec.kind}, and it has a fitter: {self._is_fitted}")
+            expect(kind in ("stateless", "ordered"), f"once fitted, its kind is {kind}")
+        else:
+            expect(kind == spec.kind, f"the spec says {spec.kind}, the bound transform {kind}")
+
+    def test_needed_columns_are_enough(self) -> None:
+        """The step narrowed to what ``needed()`` names gives the same columns."""
+        bound = self._bound()
+        if not isinstance(bound, ProjectingTransform):
+            pytest.skip("it does not say which columns it needs (needed, narrowed)")
+        whole = self._apply(self._bound(), cut(self.table, 65_536))
+        for name in bound.schema.names:
+            needed = bound.needed(frozenset([name]))
+            columns = [n for n in self.table.column_names if n in needed]
+            kept = self.table.select(columns or self.table.column_names[:1])
+            step = bound.narrowed(kept.schema)
+            got = self._apply(step, cut(kept, 65_536))
+            what = f"{self.name} with the columns {kept.column_names}"
+            expect(name in got.column_names, f"{what} lacks '{name}'")
+            expect_same_table(got.select([name]), whole.select([name]), what)
+
+    def test_state_is_plain(self) -> None:
+        """What was learned is JSON, and bound again after that it does the same."""
+        state = self._learned_or_skip()
+        text = json.dumps(state, allow_nan=False)
+        transform = self._made()
+        batches = cut(self.table, 65_536)
+        one = self._apply(transform.bind(self.table.schema, state), batches)
+        other = self._apply(self._made().bind(self.table.schema, json.loads(text)), batches)
+        expect_same_table(other, one, f"{self.name} with its state from JSON")
+
+    def test_fit_adds_up(self) -> None:
+        """Chunks of any sizes teach the same, up to rounding, and on any threads exactly so."""
+        whole = self._learned_or_skip()
+        for rows in (1, 7, 100):
+            chunks = self._columns_of(cut(self.table, rows))
+            state = self._learned(chunks)
+            expect(_close(state, whole), f"{self.name} learned {state} from {rows} rows at a time,"
+                   f" and {whole} from all at once")  # fmt: skip
+            fitter = self._fitter(self.table.schema)
+            with ThreadPoolExecutor(4) as pool:
+                partials = list(pool.map(fitter.partial, chunks))
+            for partial in partials:
+                fitter.merge(partial)
+            expect(fitter.state() == state, f"{self.name} learned something else on threads")
+
+    def test_fit_of_no_rows(self) -> None:
+        """Without rows there is a state, or an error that says so."""
+        self._learned_or_skip()
+        try:
+            self._made().bind(self.table.schema, self._fitter(self.table.schema).state())
+        except ArrowsmithError:
+            return
+
+    def test_unfit_state_is_refused(self) -> None:
+        """``bind()`` raises an ``ArrowsmithError`` for a state that is none of its own."""
+        self._learned_or_skip()
+        wrong: list[dict[str, Any]] = [{}, {"columns": {}}, {"columns": None}]
+        for state in wrong:
+            try:
+                self._made().bind(self.table.schema, state)
+            except ArrowsmithError:
+                continue
+            except Exception as error:
+                raise AssertionError(f"bind() raises {error!r} for the state {state}") from error
+            raise AssertionError(f"bind() takes the state {state}")
 
     def test_threads_do_not_matter(self) -> None:
         """A pipeline gives the same rows in the same order for any number of threads."""
@@ -113,12 +183,56 @@ class TransformContract(PluginContract):
             got = collect(feed, [(self.name, self.options)], threads)
             expect_same_table(got, whole, f"{self.name} on {threads} threads")
 
-    def _bound(self, schema: pa.Schema | None = None) -> BoundTransform:
+    @property
+    def _is_fitted(self) -> bool:
+        return hasattr(self._made(), "fitter")
+
+    def _made(self) -> Any:
         options: Any = build_options(
             self.spec.options, self.options, owner=f"transform '{self.name}'"
         )
-        transform = get_catalog().load(self.spec)(options, KitContext())
-        return transform.bind(schema or self.table.schema)
+        return get_catalog().load(self.spec)(options, KitContext())
+
+    def _fitter(self, schema: pa.Schema) -> Fitter:
+        fitter: Fitter = self._made().fitter(schema)
+        return fitter
+
+    def _columns_of(self, batches: Sequence[pa.RecordBatch]) -> list[pa.RecordBatch]:
+        """The columns that the fitter names, and no others."""
+        wanted = self._fitter(self.table.schema).columns
+        names = [name for name in self.table.column_names if name in wanted]
+        return [batch.select(names or batch.schema.names[:1]) for batch in batches]
+
+    def _learned(self, chunks: Iterable[pa.RecordBatch]) -> Mapping[str, Any]:
+        fitter = self._fitter(self.table.schema)
+        for chunk in chunks:
+            fitter.merge(fitter.partial(chunk))
+        return fitter.state()
+
+    def _learned_or_skip(self) -> Mapping[str, Any]:
+        if not self._is_fitted:
+            pytest.skip("it is not fitted")
+        return self._learned(self._columns_of(cut(self.table, 65_536)))
+
+    def _bound(self, schema: pa.Schema | None = None) -> BoundTransform:
+        schema = schema or self.table.schema
+        made = self._made()
+        if hasattr(made, "fitter"):
+            bound: BoundTransform = made.bind(schema, self._learned_or_skip())
+        else:
+            bound = made.bind(schema)
+        return bound
 
     def _apply(self, bound: BoundTransform, batches: Iterable[pa.RecordBatch]) -> pa.Table:
         return table_of(map(bound, batches), bound.schema)
+
+
+def _close(left: Any, right: Any) -> bool:
+    """Whether two states are the same but for the rounding of floats."""
+    if isinstance(left, Mapping) and isinstance(right, Mapping):
+        return left.keys() == right.keys() and all(_close(left[k], right[k]) for k in left)
+    if isinstance(left, list | tuple) and isinstance(right, list | tuple):
+        return len(left) == len(right) and all(map(_close, left, right))
+    if isinstance(left, float) and isinstance(right, float):
+        return math.isclose(left, right, rel_tol=1e-9, abs_tol=1e-9)
+    return bool(left == right)
