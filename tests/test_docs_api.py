@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import arrowsmith
-from arrowsmith import Dataset, ErrorPolicy, Pipeline, PipelineConfig, RunStats, errors, registry
+from arrowsmith import Dataset, ErrorPolicy, Pipeline, PipelineConfig, RunStats, Shape, errors, registry
 
 TEXT = (Path(__file__).parent.parent / "docs" / "API.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```python\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
@@ -33,7 +33,8 @@ def public(cls: type) -> list[str]:
     """Methods and properties; not what dataclasses and slots add."""
     return sorted(
         name
-        for name, value in vars(cls).items()
+        for base in cls.__mro__[:-1]
+        for name, value in vars(base).items()
         if not name.startswith("_") and (callable(value) or isinstance(value, property))
     )
 
@@ -41,7 +42,7 @@ def public(cls: type) -> list[str]:
 def members() -> list[tuple[str, str]]:
     found = [("Dataset", name) for name in (*public(Dataset), "verbs", "__arrow_c_stream__")]
     found += [("Pipeline", name) for name in public(Pipeline)]
-    for cls in (PipelineConfig, RunStats, ErrorPolicy):
+    for cls in (PipelineConfig, RunStats, ErrorPolicy, Shape):
         found += [(cls.__name__, field.name) for field in dataclasses.fields(cls)]
         found += [(cls.__name__, name) for name in public(cls)]
     found += [("registry", name) for name in registry.__all__]
@@ -80,7 +81,7 @@ def test_every_argument_is_described(owner):
 
 def test_what_is_described_exists():
     """A table that tells of what is gone misleads."""
-    for cls in (PipelineConfig, RunStats, ErrorPolicy):
+    for cls in (PipelineConfig, RunStats, ErrorPolicy, Shape):
         rows = re.split(HEADING, TEXT)
         body = rows[rows.index(cls.__name__) + 1]
         cells = re.findall(r"^\| (`.*?) \|", body, re.MULTILINE)

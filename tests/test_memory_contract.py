@@ -35,6 +35,8 @@ MAKERS: dict[str, Callable[[Path], Path]] = {
     "plain.csv.gz": functools.partial(inputs.csv, nbytes=130 * MB),
     "wide.csv": functools.partial(inputs.wide_csv, nbytes=100 * MB),
     "long.csv": functools.partial(inputs.long_fields_csv, nbytes=100 * MB, field=5 * MB),
+    "plain.jsonl": functools.partial(inputs.json, nbytes=250 * MB),
+    "array.json": functools.partial(inputs.json, nbytes=130 * MB),
     "groups.parquet": functools.partial(inputs.parquet, count=3 << 20),
     "plain.arrow": functools.partial(inputs.arrow, count=3 << 20),
 }
@@ -50,6 +52,9 @@ RUNS = [
     ("wide.csv", ".arrow", 1),
     ("long.csv", ".parquet", 2),
     ("long.csv", ".csv", 4),
+    ("plain.jsonl", ".parquet", 2),
+    ("plain.jsonl", ".arrow", 4),
+    ("array.json", ".parquet", 2),
     ("groups.parquet", ".csv", 1),
     ("groups.parquet", ".csv", 4),
     ("groups.parquet", ".arrow", 1),

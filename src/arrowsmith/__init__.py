@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from arrowsmith.dataset import open_dataset as open
     from arrowsmith.errors import ArrowsmithError
     from arrowsmith.memory import MemoryBudget
-    from arrowsmith.pipeline import ErrorPolicy, Pipeline, PipelineConfig, RunStats
+    from arrowsmith.pipeline import ErrorPolicy, Pipeline, PipelineConfig, RunStats, Shape
 
 __version__ = "0.1.0"
 
@@ -70,6 +70,7 @@ _HOMES = {
     "Pipeline": "arrowsmith.pipeline",
     "PipelineConfig": "arrowsmith.pipeline",
     "RunStats": "arrowsmith.pipeline",
+    "Shape": "arrowsmith.pipeline",
     "open": "arrowsmith.registry",
 }
 _MODULES = ("errors", "registry")
@@ -82,6 +83,7 @@ __all__ = [
     "Pipeline",
     "PipelineConfig",
     "RunStats",
+    "Shape",
     "errors",
     "open",
     "registry",

@@ -18,7 +18,10 @@ COMMANDS = {
     "head": "Show the first rows.",
     "schema": "Show the columns and their types.",
     "count": "Count the rows.",
+    "stats": "Show what the columns hold.",
+    "cache": "List or clear what was decoded for mapping.",
     "formats": "List the formats, or the options of one.",
+    "transforms": "List the transforms, or the options of one.",
     "plugins": "List the plugins and their health.",
 }
 

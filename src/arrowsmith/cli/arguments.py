@@ -15,12 +15,32 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+_HIVE = "hive_partitioning"
+_STORAGE = "storage_options"
+
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
 paths = click.argument("paths", nargs=-1, required=True, metavar="PATH...")
 
 
 def reading(command: F) -> F:
-    """``--from`` and ``-r``, which every command that opens a source has."""
+    """``--from``, ``-r`` and their like: every command that opens a source has them."""
+    command = click.option(
+        "--storage-option",
+        _STORAGE,
+        multiple=True,
+        metavar="KEY=VALUE",
+        expose_value=False,
+        callback=lambda ctx, _, value: ctx.meta.__setitem__(_STORAGE, value),
+        help="For URLs: credentials, endpoint, timeout; see docs/REMOTE.md. Repeatable.",
+    )(command)
+    command = click.option(
+        "--hive-partitioning/--no-hive-partitioning",
+        _HIVE,
+        default=None,
+        expose_value=False,  # open_paths finds it: commands have nothing to do with it
+        callback=lambda ctx, _, value: ctx.meta.__setitem__(_HIVE, value),
+        help="Columns from directories such as year=2024; by default where all files have them.",
+    )(command)
     command = click.option(
         "-r",
         "--read",
@@ -42,7 +62,24 @@ def open_paths(
     _check_not_reserved(options)
     from arrowsmith.dataset import open_dataset
 
-    return open_dataset(list(paths), format=from_, **settings, **options)
+    hive = click.get_current_context().meta.get(_HIVE)
+    return open_dataset(
+        list(paths),
+        format=from_,
+        hive_partitioning=hive,
+        storage_options=storage_options(),
+        **settings,
+        **options,
+    )
+
+
+def storage_options() -> dict[str, str]:
+    """What ``--storage-option`` gave; values, which may be secrets, are in no message."""
+    given = click.get_current_context().meta.get(_STORAGE, ())
+    for number, text in enumerate(given, 1):
+        if "=" not in text.lstrip("="):
+            raise OptionError(f"--storage-option number {number} is not of the form KEY=VALUE")
+    return key_values(given, "--storage-option")
 
 
 def _check_not_reserved(options: Iterable[str]) -> None:
@@ -79,7 +116,8 @@ def key_values(pairs: Iterable[str], flag: str) -> dict[str, str]:
 
 
 def transform_call(text: str) -> tuple[str, dict[str, str]]:
-    """``NAME`` or ``NAME:k=v,k2=v2``. A comma begins another option only before ``name=``.
+    """``NAME`` or ``NAME:k=v,k2=v2``. A comma begins another option only before ``name=``, and
+    not inside parentheses.
 
     Example:
         >>> transform_call("one_hot:columns=a,b,max_categories=9")
@@ -88,8 +126,26 @@ def transform_call(text: str) -> tuple[str, dict[str, str]]:
     name, colon, rest = text.partition(":")
     if not name.strip():
         raise OptionError(f"--transform {text!r} names no transform", hint="write NAME:key=value")
-    pairs = re.split(r",(?=\s*[A-Za-z_][\w-]*\s*=)", rest) if colon and rest.strip() else []
+    pairs = _option_texts(rest) if colon and rest.strip() else []
     return name.strip(), key_values(pairs, f"--transform {name}")
+
+
+def _option_texts(text: str) -> list[str]:
+    """The parts between the commas that begin another option; none does inside parentheses."""
+    opened: list[int] = []
+    inside: list[range] = []
+    for place, character in enumerate(text):
+        if character == "(":
+            opened.append(place)
+        elif character == ")" and opened:
+            inside.append(range(opened.pop(), place))
+    commas = [
+        match.start()
+        for match in re.finditer(r",(?=\s*[A-Za-z_][\w-]*\s*=)", text)
+        if not any(match.start() in span for span in inside)
+    ]
+    starts = [0, *(comma + 1 for comma in commas)]
+    return [text[a:b] for a, b in zip(starts, [*commas, len(text)], strict=True)]
 
 
 def column_names(text: str) -> list[str]:

@@ -14,13 +14,15 @@ from arrowsmith.cli.arguments import (
     key_values,
     open_paths,
     reading,
+    storage_options,
     transform_call,
 )
-from arrowsmith.cli.terminal import counted, one_line, put_json, say, size_in_words
+from arrowsmith.cli.state import save_state, with_state
+from arrowsmith.cli.terminal import counted, json_text, one_line, put_json, say, size_in_words
 from arrowsmith.errors import OptionError
 
 if TYPE_CHECKING:
-    from arrowsmith.pipeline import ErrorPolicy, RunStats
+    from arrowsmith.pipeline import ErrorPolicy, RunStats, Shape
 
 
 @click.command("convert")
@@ -44,9 +46,31 @@ if TYPE_CHECKING:
     metavar="NAME:K=V,...",
     help="Apply a transform, after --where. Repeatable.",
 )
+@click.option("--save-state", metavar="FILE", help="Write what fitted transforms learned: JSON.")
+@click.option("--load-state", metavar="FILE", help="Take it from such a file: no fit is made.")
 @click.option("--columns", metavar="A,B", help="Keep these columns, in this order.")
 @click.option("--limit", type=click.IntRange(min=0), metavar="ROWS", help="Write the first rows.")
 @click.option("--overwrite", is_flag=True, help="Replace a target that is there.")
+@click.option("--append", is_flag=True, help="Add to the file or directory that is there.")
+@click.option(
+    "--rows-per-file",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="TARGET is a directory of files of N rows.",
+)
+@click.option(
+    "--bytes-per-file", metavar="SIZE", help="Or of about this much data, uncompressed: 128MB."
+)
+@click.option(
+    "--partition-by", metavar="A,B", help="Or of directories A=.../B=... by these columns."
+)
+@click.option(
+    "--max-partitions",
+    type=click.IntRange(min=1),
+    default=10_000,
+    metavar="N",
+    help="Most such directories (10000).",
+)
 @click.option("--memory", metavar="SIZE", help="Memory for the run: 512MB; default a quarter.")
 @click.option("--threads", type=click.IntRange(1, 1024), help="Workers; default one a core.")
 @click.option(
@@ -70,26 +94,32 @@ def command(sources: tuple[str, ...], target: str, **given: Any) -> None:
 
     SOURCE is a file, a glob, a directory or several of these, compressed or not; they become one
     TARGET file, which appears when it is complete. Its suffix tells format and compression.
+    A TARGET that ends in / is a directory of files; - is standard output and needs --to.
 
     Rows are kept by --where, then transformed, then cut to --columns and --limit.
     """
     stats, format_ = _run(sources, target, given)
-    say(summary(target, stats, given["rejects"]))
+    say(summary("standard output" if target == "-" else target, stats, given["rejects"]))
     if given["as_json"]:
-        put_json({"target": target, "format": format_, **stats.as_dict()})
+        figures = {"target": target, "format": format_, **stats.as_dict()}
+        if target == "-":  # the data is there
+            say(json_text(figures))
+        else:
+            put_json(figures)
 
 
 def _run(sources: tuple[str, ...], target: str, given: dict[str, Any]) -> tuple[RunStats, str]:
     """Check all that can be known without opening a source, then convert."""
     write_options = key_values(given["write_options"], "--write")
-    steps = _steps(given)
+    steps = with_state(_steps(given), given)
     errors = _error_policy(given)
 
     from arrowsmith.cli.progress import Progress
     from arrowsmith.memory import MemoryBudget
     from arrowsmith.pipeline import Pipeline, PipelineConfig
 
-    format_ = _checked_target(target, given, write_options)
+    shape = _shape(given)
+    format_ = _checked_target(target, shape, given, write_options)
     budget = MemoryBudget(given["memory"])
     config = PipelineConfig(worker_threads=given["threads"])
     if given["batch_rows"] is not None:
@@ -116,9 +146,13 @@ def _run(sources: tuple[str, ...], target: str, given: dict[str, Any]) -> tuple[
             format=format_,
             options=write_options,
             overwrite=given["overwrite"],
+            shape=shape,
+            storage_options=storage_options(),
             errors=errors,
             progress=progress,
         ).run()
+    if given["save_state"] is not None:
+        save_state(given["save_state"], steps, dataset, overwrite=given["overwrite"])
     return stats, format_
 
 
@@ -144,23 +178,41 @@ def _error_policy(given: dict[str, Any]) -> ErrorPolicy:
     return ErrorPolicy(on_error, given["rejects"], given["max_errors"])
 
 
-def _checked_target(target: str, given: dict[str, Any], options: dict[str, str]) -> str:
-    """The name of the target's format, after making sure that it can be written as asked for."""
-    from arrowsmith.catalog import get_catalog
-    from arrowsmith.location import FileTarget
-    from arrowsmith.pipeline.rejects import RejectLog
-    from arrowsmith.plugin.options import build_options
+def _shape(given: dict[str, Any]) -> Shape:
+    from arrowsmith.pipeline import Shape
 
-    file = FileTarget(target, overwrite=given["overwrite"])
-    catalog = get_catalog()
-    spec = catalog.sink(given["to"]) if given["to"] is not None else catalog.sink_for(target)
-    build_options(spec.options, options, owner=f"sink '{spec.name}'")
+    columns = given["partition_by"]
+    return Shape(
+        rows_per_file=given["rows_per_file"],
+        bytes_per_file=given["bytes_per_file"],
+        partition_by=column_names(columns) if columns is not None else None,
+        max_partitions=given["max_partitions"],
+        append=given["append"],
+    )
+
+
+def _checked_target(
+    target: str, shape: Shape, given: dict[str, Any], options: dict[str, str]
+) -> str:
+    """The name of the target's format, after making sure that it can be written as asked for."""
+    from arrowsmith.pipeline.output import Destination
+    from arrowsmith.pipeline.rejects import RejectLog
+
+    destination = Destination(
+        target,
+        format=given["to"],
+        options=options,
+        overwrite=given["overwrite"],
+        shape=shape,
+        storage_options=storage_options(),
+    )
+    place = destination.checked()
     rejects = given["rejects"]
     if rejects is not None:
         RejectLog(rejects, overwrite=given["overwrite"])
-        if os.path.realpath(Path(rejects).expanduser()) == os.path.realpath(file.path):
+        if os.path.realpath(Path(rejects).expanduser()) == os.path.realpath(place):
             raise OptionError("the target and the rejects file are one file", path=target)
-    return spec.name
+    return destination.spec.name
 
 
 def summary(target: str, stats: RunStats, rejects: str | None) -> str:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from arrowsmith.dataset import Dataset
 
 _NOTES_KEY = b"arrowsmith"
+_QUICKLY_READ = 64 << 20  # bytes whose fingerprint takes no longer than the rest
 _LONGEST = 500  # characters of a guess, such as the types of a thousand columns
 
 
@@ -22,21 +23,25 @@ _LONGEST = 500  # characters of a guess, such as the types of a thousand columns
 @paths
 @reading
 @click.option("--count", is_flag=True, help="Count the rows where metadata does not tell them.")
+@click.option(
+    "--fingerprint", is_flag=True, help="Compute the fingerprint of large files, by reading them."
+)
 @as_json
 def command(
     paths: tuple[str, ...],
     from_: str | None,
     read_options: tuple[str, ...],
     count: bool,
+    fingerprint: bool,
     as_json: bool,
 ) -> None:
     """Show format, size, rows, columns and what was guessed.
 
     Only what is cheap to know is looked at: the number of rows is not known of a text file, unless
-    --count asks for it.
+    --count asks for it, nor the fingerprint of large files, unless --fingerprint does.
     """
     dataset = open_paths(paths, from_, read_options)
-    found = gathered(dataset, count)
+    found = gathered(dataset, count, fingerprint)
     if as_json:
         put_json(found)
         return
@@ -44,19 +49,22 @@ def command(
     show_columns(dataset.schema)
 
 
-def gathered(dataset: Dataset, count: bool) -> dict[str, Any]:
+def gathered(dataset: Dataset, count: bool, fingerprint: bool) -> dict[str, Any]:
     """All that is known of a dataset, as JSON holds it; what is not known is None."""
     from arrowsmith.catalog import get_catalog
 
     schema = dataset.schema
-    knows = get_catalog().reader(dataset.format).capabilities.count
+    readers = map(get_catalog().reader, dataset.format.split(", "))
+    knows = all(reader.capabilities.count for reader in readers)
+    rows = dataset.count() if count or knows else None
     return {
         "format": dataset.format,
         "files": len(dataset.files),
         "bytes": dataset.nbytes,
-        "rows": dataset.count() if count or knows else None,
+        "rows": rows,
         "columns": described(schema),
-        "compression": _compression(dataset.files),
+        "compression": dataset.compression,
+        "fingerprint": _fingerprint(dataset, fingerprint),
         "details": dataset.details,
         "guesses": _guesses(schema.metadata),
         "metadata": sorted(
@@ -66,12 +74,11 @@ def gathered(dataset: Dataset, count: bool) -> dict[str, Any]:
     }
 
 
-def _compression(files: list[str]) -> str | None:
-    """What the files are compressed with; several names where they differ."""
-    from arrowsmith.location import FileSource
-
-    found = {FileSource(path).compression or "none" for path in files}
-    return None if found == {"none"} else ", ".join(sorted(found))
+def _fingerprint(dataset: Dataset, wanted: bool) -> str | None:
+    """What is remembered or quickly read; the rest takes ``wanted``."""
+    nbytes = dataset.nbytes
+    quick = nbytes is not None and nbytes <= _QUICKLY_READ
+    return dataset.fingerprint(compute=wanted or quick)
 
 
 def _guesses(metadata: dict[bytes, bytes] | None) -> Any:
@@ -89,10 +96,11 @@ def _show(found: dict[str, Any]) -> None:
         "path": files[0] if len(files) == 1 else f"{files[0]} ... {files[-1]}",
         "format": found["format"],
         "files": f"{len(files):,}",
-        "size": f"{size_in_words(found['bytes'])} ({counted(found['bytes'], 'byte')})",
+        "size": _size(found["bytes"]),
         "compression": found["compression"] or "none",
         "rows": f"{rows:,}" if rows is not None else "not known without reading all (--count)",
         "columns": f"{len(found['columns']):,}",
+        "fingerprint": found["fingerprint"] or "not known without reading all (--fingerprint)",
     }
     lines |= {
         key.replace("_", " "): _listed(value) for key, value in found["details"].items() if value
@@ -109,6 +117,12 @@ def _show(found: dict[str, Any]) -> None:
     for name, value in lines.items():
         put(f"{escaped(name):<{width}}  {escaped(value)}")
     put("")
+
+
+def _size(nbytes: int | None) -> str:
+    if nbytes is None:
+        return "not known without reading all"
+    return f"{size_in_words(nbytes)} ({counted(nbytes, 'byte')})"
 
 
 def _listed(value: int | str | list[str]) -> str:

@@ -49,9 +49,14 @@ def put(text: str) -> None:
 
 def put_json(value: Any) -> None:
     """A JSON value on stdout, in UTF-8 whatever the locale."""
+    _put_utf8(json_text(value))
+
+
+def json_text(value: Any) -> str:
+    """A JSON value as indented text."""
     import json
 
-    _put_utf8(json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False))
+    return json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False)
 
 
 def put_json_lines(values: Iterable[Any]) -> None:

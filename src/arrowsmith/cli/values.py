@@ -39,6 +39,8 @@ def plain(array: pa.Array) -> list[Any]:
     of its unit; a struct is an object, a list an array, a map an array of pairs.
     """
     kind = array.type
+    if isinstance(kind, pa.FixedShapeTensorType):
+        return [_shaped(values, kind.shape) for values in plain(array.storage)]
     if isinstance(kind, pa.BaseExtensionType):
         return plain(array.storage)
     if pt.is_dictionary(kind):
@@ -82,6 +84,15 @@ def _number(value: float | None) -> float | str | None:
     if value is None or math.isfinite(value):
         return value
     return _REPLACED.get(value, "NaN")
+
+
+def _shaped(values: list[Any] | None, shape: list[int]) -> list[Any] | None:
+    """The elements of a tensor in lists of lists, as deep as it has dimensions."""
+    if values is None or len(shape) < 2:
+        return values
+    size = len(values) // shape[0] if shape[0] else 0
+    rows = (values[at * size : (at + 1) * size] for at in range(shape[0]))
+    return [_shaped(row, shape[1:]) for row in rows]
 
 
 def _structs(array: pa.StructArray) -> list[Any]:
