@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -13,6 +14,7 @@ from arrowsmith.kernels.arrays import numpy_view
 from arrowsmith.kernels.hashing import Hashes, can_hash, hash_spans, hash_values
 from arrowsmith.kernels.spans import Spans, is_ragged
 from arrowsmith.stats import moments, quantiles, text
+from arrowsmith.stats.blocks import blocks
 from arrowsmith.stats.distinct import Distinct
 from arrowsmith.stats.frequent import Frequent
 from arrowsmith.stats.frequent import Part as Counts
@@ -153,7 +155,7 @@ class ColumnMeter:
             every = values if counts.step > 1 or not counts.all else counts.values
             found["counts"] = counts
             if not self._text:
-                found["hashes"] = self._distinct.partial(hash_values(every))
+                found["hashes"] = self._distinct.partial(map(hash_values, blocks(every)))
         if self._measured:
             found |= self._numbers(values)
         if self._text:
@@ -183,10 +185,17 @@ class ColumnMeter:
 
     def _texts(self, values: pa.Array, every: pa.Array) -> dict[str, Any]:
         """``every`` has each value of ``values`` at least once."""
-        spans = Spans(every)
+        bounds = Extremes()
+
+        def hashes() -> Iterator[Hashes]:
+            for block in blocks(every):
+                spans = Spans(block)
+                bounds.merge(text.extremes(block, spans))
+                yield hash_spans(spans)
+
         return {
-            "extremes": text.extremes(every, spans),
-            "hashes": self._distinct.partial(hash_spans(spans)),
+            "hashes": self._distinct.partial(hashes()),
+            "extremes": (bounds.low, bounds.high),
             "lengths": text.lengths(values),
         }
 

@@ -7,6 +7,8 @@ al., "On Synopses for Distinct-Value Estimation Under Multiset Operations", 2007
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from arrowsmith.kernels.hashing import Hashes
@@ -26,7 +28,7 @@ class Distinct:
 
     Example:
         >>> distinct = Distinct(100)
-        >>> distinct.merge(distinct.partial(np.array([7, 9, 7], np.uint64)))
+        >>> distinct.merge(distinct.partial([np.array([7, 9, 7], np.uint64)]))
         >>> distinct.count, distinct.exact
         (2, True)
     """
@@ -37,8 +39,10 @@ class Distinct:
         self._held = 0
         self._threshold = np.uint64(2**64 - 1)
 
-    def partial(self, hashes: Hashes) -> Hashes:
-        return _sorted_unique(hashes[hashes <= self._threshold])[: self._size]
+    def partial(self, blocks: Iterable[Hashes]) -> Hashes:
+        """The smallest of the hashes, sorted."""
+        small = [hashes[hashes <= self._threshold] for hashes in blocks]
+        return _sorted_unique(np.concatenate([_NONE, *small]))[: self._size]
 
     def merge(self, hashes: Hashes) -> None:
         self._parts.append(hashes)

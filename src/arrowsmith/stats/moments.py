@@ -15,6 +15,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from arrowsmith.stats.blocks import blocks
+
 
 class Part(NamedTuple):
     """Number, mean and sum of squared distances from the mean."""
@@ -44,12 +46,14 @@ class Moments:
     def partial(values: NDArray[Any]) -> Part:
         if not len(values):
             return Part(0, 0.0, 0.0)
-        numbers = values.astype(np.float64, copy=False)
         with np.errstate(invalid="ignore", over="ignore"):  # infinities among them
-            mean = float(numbers.mean())
-            off = numbers - mean
-            np.multiply(off, off, out=off)
-            return Part(len(numbers), mean, float(off.sum()))
+            mean = float(values.mean(dtype=np.float64))
+            squares = 0.0
+            for block in blocks(values):
+                off = block - mean
+                np.multiply(off, off, out=off)
+                squares += float(off.sum())
+        return Part(len(values), mean, squares)
 
     def merge(self, part: Part) -> None:
         if not part.number:

@@ -26,8 +26,9 @@ _SEED = 7
 
 @lru_cache(maxsize=8)
 def _places(blocks: int) -> NDArray[np.int64]:
-    """Which value of each block is taken: not always the same, or periods would mislead."""
-    return np.random.default_rng(_SEED).integers(0, _BLOCK, blocks)
+    """One place in each block: not always the same one, or periods in the data would mislead."""
+    within = np.random.default_rng(_SEED).integers(0, _BLOCK, blocks)
+    return np.arange(0, blocks * _BLOCK, _BLOCK) + within
 
 
 class Part(NamedTuple):
@@ -70,9 +71,8 @@ class Quantiles:
         """What is kept of a chunk without NaN."""
         if len(values) < self._whole:
             return Part(np.sort(values), 1)
-        blocks = len(values) // _BLOCK
-        places = np.arange(0, blocks * _BLOCK, _BLOCK) + _places(blocks)
-        return Part(np.sort(values[places])[_NTH // 2 :: _NTH].copy(), _BLOCK * _NTH)
+        taken = np.sort(values[_places(len(values) // _BLOCK)])
+        return Part(taken[_NTH // 2 :: _NTH].copy(), _BLOCK * _NTH)
 
     def merge(self, part: Part) -> None:
         self._parts.append(part)
