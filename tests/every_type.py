@@ -182,6 +182,104 @@ def only_arrow() -> dict[str, pa.Array]:
     }
 
 
+def nested() -> dict[str, pa.Array]:
+    """Types within types, and types that other packages bring."""
+    arrays = columns() | only_arrow()
+    pairs = pa.array([[1.5, 2.0]] * 5, pa.list_(pa.float32(), 2))
+    found = {
+        "empty struct": pa.array([{}, None, {}, {}, {}], pa.struct([])),
+        "struct of numbers": pa.array(
+            [{"a": 1, "b": 0.5}, {"a": 2, "b": -0.0}] * 2 + [{"a": 3, "b": 1.5}],
+            pa.struct([("a", pa.int16()), ("b", pa.float64())]),
+        ),
+        "complex": pa.array(
+            [{"real": 0.0, "imag": -1.5}] * 5,
+            pa.struct([("real", pa.float64()), ("imag", pa.float64())]),
+        ),
+        "list of lists": pa.array([[["a"], []], None, [], [None, [""]], [["b", None]]]),
+        "fixed list of numbers": pairs,
+        "map of integers": pa.array(
+            [[(1, "a")], None, [], [(2, "b"), (3, None)], [(4, "")]],
+            pa.map_(pa.int32(), pa.string()),
+        ),
+        "large dictionary": pa.DictionaryArray.from_arrays(
+            pa.array([0, 1, None, 1, 0]), pa.array(["a", "b"], pa.large_string())
+        ),
+        "dictionary of dates": arrays["date32"].dictionary_encode(),
+        "dictionary of null": pa.DictionaryArray.from_arrays(
+            pa.array([0, 1, None, 1, 0], pa.int32()), pa.array(["a", None])
+        ),
+        "bool8": pa.ExtensionArray.from_storage(
+            pa.bool8(), pa.array([0, 1, None, 1, 0], pa.int8())
+        ),
+        "opaque": pa.ExtensionArray.from_storage(
+            pa.opaque(pa.string(), "point", "geo"), arrays["string"]
+        ),
+        "unregistered": pa.ExtensionArray.from_storage(Celsius(), pa.array([1.5, None, 0.0, 2, 3])),
+    }
+    words, moments = pa.array(["a", "b"]), pa.array([1, 2]).cast(pa.duration("s"))
+    for values in (
+        *(words.cast(pa.large_binary()), words.cast(pa.string_view()), moments),
+        *(words.cast(pa.binary()).cast(pa.binary(1)), pa.array([[1], []])),
+    ):
+        found[f"dictionary of {values.type}"] = pa.DictionaryArray.from_arrays(
+            pa.array([0, 1, None, 1, 0], pa.int8()), values
+        )
+    for name in ("date32", "binary", "zoned us", "duration s", "decimal128", "dictionary"):
+        ends = pa.array([0, 2, 2, 3, 4, 5], pa.int32())
+        found[f"list of {name}"] = pa.ListArray.from_arrays(ends, arrays[name])
+    for name in ("string_view", "date64", "timestamp s", "uuid", "run-end encoded", "interval"):
+        found[f"struct of {name}"] = pa.StructArray.from_arrays([arrays[name]], ["x"])
+    return found
+
+
+def awkward() -> dict[str, pa.Array]:
+    """Values that a format may take for others."""
+    nan, inf = float("nan"), float("inf")
+    top = (1 << 63) - 1
+    day = 86_400 * 10**6
+    digits = decimal.Decimal("1234567890123456789012345678.0123456789")
+    zoned = _integers(pa.timestamp("us", "UTC"), 64, [0, 1, None, -1, 2])
+    texts = {
+        "text, empty": ["", "", None, "", ""],
+        "text, all empty": [""] * 5,
+        "text, integers": ["1", "20", None, "-3", "0"],
+        "text, decimals": ["1.50", "2.00", None, "3.25", "0.10"],
+        "text, zeros in front": ["007", "01", None, "1", "00"],
+        "text, booleans": ["true", "False", None, "true", "true"],
+        "text, dates": ["2024-03-31", "1999-12-01", None, "2024-01-01", "0001-01-01"],
+        "text, moments": ["2024-03-31T01:00:00Z", "2024-03-31T01:00:00.5+02:00"] + 3 * [None],
+        "text, nulls in words": ["null", "NA", None, "NaN", "None"],
+        "text, blanks": [" a", "b ", None, " ", "\t"],
+        "text, CSV": ['a"b', "c,d;e|f\tg", None, "h\r\ni\nj", '"'],
+        "text, JSON": ['{"a": 1}', "[1]", None, '"', "\\u0041\\"],
+        "text, control characters": ["a\0b", "\x01", None, "\x7f\u2028", "\ufeff"],
+        "text, NUL at the end": ["a\0", "b", None, "c", "d"],
+    }
+    found = {name: pa.array(values, pa.string()) for name, values in texts.items()}
+    return found | {
+        "float64 extremes": pa.array([nan, inf, None, -inf, -0.0]),
+        "float64 digits": pa.array([0.1, 5e-324, None, 1.7976931348623157e308, 1 / 3]),
+        "float32 digits": pa.array([0.1, 1e-45, None, 3.4028234e38, 1 / 3], pa.float32()),
+        "int64 extremes": pa.array([top, -top - 1, None, top - 1, 2**53 + 1]),
+        "uint64, small": pa.array([0, 1, None, 2, 3], pa.uint64()),
+        "UTC us": zoned,
+        "UTC ns": zoned.cast(pa.timestamp("ns", "UTC")),
+        "offset us": zoned.cast(pa.timestamp("us", "+02:00")),
+        "years 1 and 9999": _integers(
+            pa.timestamp("us"), 64, [-719_162 * day, 2_932_897 * day - 1, None, 0, 1]
+        ),
+        "year 10000": _integers(pa.timestamp("us"), 64, [2_932_897 * day, 0, None, 0, 1]),
+        "far seconds": _integers(pa.timestamp("s"), 64, [1 << 62, 0, None, -(1 << 62), 1]),
+        "date beyond 9999": _integers(pa.date32(), 32, [(1 << 31) - 1, -(1 << 31), None, 0, 1]),
+        "long decimal128": pa.array([digits, -digits] + 3 * [None], pa.decimal128(38, 10)),
+        "long decimal256": pa.array([digits * 10**30] + 4 * [None], pa.decimal256(76, 17)),
+        "empty binary": pa.array([b"", b"\0", None, b"a\0", b"\xff"]),
+        "binary without NUL": pa.array([b"", b"a", None, b"\xff\xfe", b"1"]),
+        "only nulls": pa.nulls(5, pa.int64()),
+    }
+
+
 def table() -> pa.Table:
     """Every type of :func:`columns`, with metadata on the schema and on a field."""
     arrays = columns()

@@ -26,7 +26,8 @@ import pytest
 from arrowsmith.cli.app import COMMANDS, app
 
 ROOT = Path(__file__).parent.parent
-PROSE = ("README.md", "docs/ARCHITECTURE.md")
+PAGES = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs/formats").glob("*.md"))
+PROSE = ("README.md", "docs/ARCHITECTURE.md", "docs/FIDELITY.md", *PAGES)
 LINKED = (*PROSE, "CONTRIBUTING.md", "CHANGELOG.md", "fixtures/README.md", "benchmarks/README.md")
 LINKED += tuple(str(path.relative_to(ROOT)) for path in (ROOT / "docs").glob("*.md"))
 LINKED += tuple(str(path.relative_to(ROOT)) for path in ROOT.glob("plugins/*/README.md"))

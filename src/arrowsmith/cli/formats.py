@@ -114,17 +114,30 @@ def _show_side(side: dict[str, Any], verb: str, flag: str) -> None:
     marks += [f"{key} {value}" for key, value in capabilities.items() if isinstance(value, str)]
     put(f"{verb}: {', '.join(marks).replace('_', ' ') or 'no special capabilities'}")
     for loss in losses:
-        put(f"  loses: {loss}")
+        put(f"  {told_loss(loss)}")
     if not side["options"]:
         put("  no options")
         return
     formatter = click.HelpFormatter(max_width=100)
     with formatter.indentation():
-        formatter.write_dl([_option(flag, one) for one in side["options"]])
+        formatter.write_dl([option_row(flag, one) for one in side["options"]])
     put(formatter.getvalue().rstrip())
 
 
-def _option(flag: str, one: dict[str, Any]) -> tuple[str, str]:
+_LOSSES = {"type": "other type: ", "value": "loses: ", "refused": ""}
+
+
+def told_loss(loss: str | dict[str, Any]) -> str:
+    """A line of what a sink does not give back."""
+    if isinstance(loss, str):
+        return f"loses: {loss}"
+    marks = [*(["by value"] if loss["data"] else []), *loss["when"]]
+    what = f"{loss['what']} ({', '.join(marks)})" if marks else loss["what"]
+    return f"{_LOSSES[loss['kind']]}{what}"
+
+
+def option_row(flag: str, one: dict[str, Any]) -> tuple[str, str]:
+    """A line of a list of options: how it is written, and what it does."""
     default = one["default"]
     if default is None:
         last = "must be given"
@@ -132,4 +145,4 @@ def _option(flag: str, one: dict[str, Any]) -> tuple[str, str]:
         last = "default: empty"
     else:
         last = f"default: {default if default == default.strip() else repr(default)}"
-    return f"{flag} {one['name']}=", f"{one['help']}  [{one['type']}; {last}]".strip()
+    return f"{flag} {one['name']}=".strip(), f"{one['help']}  [{one['type']}; {last}]".strip()

@@ -20,6 +20,21 @@ def int64_array(values: NDArray[np.integer[Any]]) -> pa.Int64Array:
     return pa.Array.from_buffers(pa.int64(), len(data), [None, pa.py_buffer(data)])
 
 
+def decoded(column: pa.DictionaryArray) -> pa.Array:
+    """A dictionary's values row by row, of view types too, which Arrow has no kernel for.
+
+    Example:
+        >>> decoded(pa.array(["a", None, "a"]).dictionary_encode()).to_pylist()
+        ['a', None, 'a']
+    """
+    kind = column.type.value_type
+    strings = pa.types.is_string_view(kind)
+    if not strings and not pa.types.is_binary_view(kind):
+        return column.dictionary_decode()
+    plain = column.dictionary.cast(pa.large_string() if strings else pa.large_binary())
+    return pa.DictionaryArray.from_arrays(column.indices, plain).dictionary_decode().cast(kind)
+
+
 def numpy_view(array: pa.Array) -> NDArray[Any]:
     """The values of a fixed-width array of 1 to 8 bytes as NumPy has them, nulls as what stands
     there: integers of the same width for dates and times.

@@ -14,7 +14,7 @@ Words = NDArray[np.uint64]
 
 
 def is_ragged(kind: pa.DataType) -> bool:
-    """Whether values lie behind one another in one buffer: strings, binaries, and the large ones."""
+    """Whether values lie behind one another in one buffer: strings and binaries, large ones too."""
     types = pa.types
     small = types.is_string(kind) or types.is_binary(kind)
     return bool(small or types.is_large_string(kind) or types.is_large_binary(kind))

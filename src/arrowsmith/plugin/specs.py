@@ -13,6 +13,7 @@ from typing import Literal
 
 Residency = Literal["mapped", "ranges", "stream"]
 TransformKind = Literal["stateless", "ordered", "fitted"]
+LossKind = Literal["type", "value", "refused"]
 
 
 class Match(IntEnum):
@@ -89,6 +90,43 @@ class ReaderCapabilities:
 
 
 @dataclass(frozen=True, slots=True)
+class Loss:
+    """Something that does not come back from a file as it was written.
+
+    Attributes:
+        what: a short sentence that says what becomes of it.
+        types: the types concerned, by the names that ``arrowsmith.plugin.types.families()`` gives
+            them: ``"duration"``, ``"integer"``, ``"timestamp[ns]"``, ``"list"`` ... A type within
+            another counts. None for what concerns the file as a whole.
+        kind: ``"type"`` the values come back equal, as another type; ``"value"`` something of the
+            values themselves is lost; ``"refused"`` they cannot be written.
+        data: it depends on the values. The host warns of columns whose values are certain to
+            suffer; of what only some values suffer a sink warns as it meets one.
+        when: the sink's options with which it happens, ``("maps=object",)``; none for any.
+
+    Example:
+        >>> loss = Loss("durations become numbers", types=("duration",), kind="value")
+        >>> loss.concerns(frozenset({"duration", "duration[s]"}))
+        True
+    """
+
+    what: str
+    types: tuple[str, ...] = ()
+    kind: LossKind = "value"
+    data: bool = False
+    when: tuple[str, ...] = ()
+
+    def concerns(self, families: frozenset[str]) -> bool:
+        """Whether a type of these names is among those concerned."""
+        return not families.isdisjoint(self.types)
+
+    def happens(self, options: object) -> bool:
+        """Whether it happens with the options of a sink."""
+        chosen = (choice.partition("=") for choice in self.when)
+        return all(str(getattr(options, name)) == value for name, _, value in chosen)
+
+
+@dataclass(frozen=True, slots=True)
 class SinkCapabilities:
     """What a sink can do, and what it cannot keep.
 
@@ -96,12 +134,16 @@ class SinkCapabilities:
         parallel: has ``chunk``, ``encode()`` and ``append()``, so that workers encode
             (see :class:`~arrowsmith.plugin.protocols.EncodingSink`).
         compressible: the file may be compressed as a whole (``out.csv.gz``).
-        losses: what does not come back as it was written, one short sentence each.
+        append: rows can be added to a file that is there
+            (see :class:`~arrowsmith.plugin.protocols.AppendingSink`).
+        losses: what does not come back as it was written, a :class:`Loss` each, or a short
+            sentence that concerns the file as a whole.
     """
 
     parallel: bool = False
     compressible: bool = True
-    losses: tuple[str, ...] = ()
+    append: bool = False
+    losses: tuple[Loss | str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

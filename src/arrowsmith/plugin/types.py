@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from arrowsmith.errors import OptionError
@@ -68,6 +69,91 @@ def parse_type(name: str) -> pa.DataType:
         values = found[1] or found[2]
         return pa.dictionary(pa.int32(), parse_type(values) if values else pa.string())
     raise _unknown(name)
+
+
+def families(kind: pa.DataType) -> frozenset[str]:
+    """The names that a type goes by in a :class:`~arrowsmith.plugin.specs.Loss`.
+
+    - its own, without parameters: ``int32``, ``large_string``, ``decimal128``, ``fixed_size_list``;
+      with the unit where it has one: ``timestamp[ns]``, ``time32[s]``;
+    - its family: ``integer``, ``float``, ``text`` (strings), ``bytes`` (binary), ``date``,
+      ``time``, ``timestamp``, ``duration``, ``decimal``, ``lists``, ``nested``, ``union``,
+      ``interval``;
+    - ``zoned timestamp`` and ``zoned timestamp[ns]`` with a time zone, which are no ``timestamp``,
+      and ``local timestamp`` where the zone is another than UTC;
+    - ``dictionary`` and ``dictionary of X`` for each name of its values;
+    - ``extension`` and its own name, such as ``arrow.uuid``; of a tensor ``tensor`` alone;
+    - those of the values, items and fields within it; ``inner run_end_encoded`` for such a type in
+      there;
+    - ``any`` for every type, ``negative scale`` for such decimals, ``empty struct`` for a struct
+      without fields.
+
+    Example:
+        >>> sorted(families(pa.list_(pa.int32())))
+        ['any', 'int32', 'integer', 'list', 'lists', 'nested']
+    """
+    import pyarrow as pa
+
+    if isinstance(kind, pa.FixedShapeTensorType):
+        return families(kind.value_type) | {"tensor"}
+    if isinstance(kind, pa.BaseExtensionType):
+        return families(kind.storage_type) | {"extension", kind.extension_name}
+    if pa.types.is_dictionary(kind):
+        inner = families(kind.value_type)
+        return inner | {"dictionary"} | {f"dictionary of {name}" for name in inner}
+    if pa.types.is_run_end_encoded(kind):
+        return families(kind.value_type) | {"run_end_encoded"}
+    if pa.types.is_map(kind):
+        return _inside([kind.key_type, kind.item_type]) | {"map", "nested"}
+    inside = [kind.field(place).type for place in range(kind.num_fields)]
+    return _inside(inside).union(_own_names(kind))
+
+
+def _inside(kinds: list[pa.DataType]) -> frozenset[str]:
+    """The names of what stands within a nested type."""
+    found = frozenset({"any"}).union(*map(families, kinds))
+    return found | {"inner run_end_encoded"} if "run_end_encoded" in found else found
+
+
+def _own_names(kind: pa.DataType) -> Iterator[str]:
+    import pyarrow.types as pt
+
+    name = re.split(r"[<\[(]", str(kind))[0]
+    name = {"halffloat": "float16", "float": "float32", "double": "float64"}.get(name, name)
+    if pt.is_timestamp(kind):
+        name = "timestamp" if kind.tz is None else "zoned timestamp"
+        if kind.tz not in (None, "UTC"):
+            yield "local timestamp"
+    if pt.is_decimal(kind) and kind.scale < 0:
+        yield "negative scale"
+    if pt.is_struct(kind) and not kind.num_fields:
+        yield "empty struct"
+    unit = getattr(kind, "unit", None)
+    yield name
+    if unit is not None and not pt.is_date(kind):
+        yield f"{name}[{unit}]"
+    yield from (family for family, tests in _FAMILIES.items() if _any(kind, tests))
+
+
+def _any(kind: pa.DataType, tests: str) -> bool:
+    import pyarrow.types as pt
+
+    return any(getattr(pt, f"is_{test}")(kind) for test in tests.split())
+
+
+_FAMILIES = {
+    "integer": "integer",
+    "float": "floating",
+    "text": "string large_string string_view",
+    "bytes": "binary large_binary binary_view fixed_size_binary",
+    "date": "date",
+    "time": "time",
+    "decimal": "decimal",
+    "lists": "list large_list list_view large_list_view fixed_size_list",
+    "nested": "nested",
+    "union": "union",
+    "interval": "interval",
+}
 
 
 def _timed(name: str, kind: str, unit: str, zone: str | None) -> pa.DataType:

@@ -13,6 +13,7 @@ from typing import Literal
 from arrowsmith.formats.arrow.flat import CONTINUATION, SCHEMA, FlatError, message
 from arrowsmith.plugin import (
     Head,
+    Loss,
     Magic,
     Match,
     NoOptions,
@@ -79,7 +80,19 @@ SINK = SinkSpec(
     impl="arrowsmith.formats.arrow.sink:ArrowSink",
     extensions=_EXTENSIONS,
     options=ArrowSinkOptions,
-    capabilities=SinkCapabilities(parallel=True, compressible=True, append=True),
+    capabilities=SinkCapabilities(
+        parallel=True,
+        compressible=True,
+        append=True,
+        losses=(
+            Loss(
+                "extension types that are not registered come back as what they store",
+                types=("extension",),
+                kind="type",
+                data=True,
+            ),
+        ),
+    ),
     summary="Arrow IPC file (also known as Feather V2), or stream for the suffix .arrows",
 )
 

@@ -106,7 +106,7 @@ class ArrowReader:
         left = request.limit if request.predicate is None else None
         if self._file is None:
             cost = max(request.batch_bytes, 0 if self._buffer is None else self._largest())
-            yield ArrowTask(self, self._sequence, names, request, left, cost, None)
+            yield ArrowTask(self, self._sequence, names, request, left, cost)
             return
         index = self._index()
         split = request.split
@@ -117,9 +117,8 @@ class ArrowReader:
             if left is not None and left <= 0:
                 return
             batch = index[number]
-            yield ArrowTask(
-                self, partial(self._one, number), names, request, left, batch.plain, number
-            )
+            one, cost = partial(self._one, number), batch.plain
+            yield ArrowTask(self, one, names, request, left, cost, number, batch.stored)
             if left is not None:
                 left -= batch.rows
 
@@ -222,6 +221,7 @@ class ArrowTask:
 
     Attributes:
         cost: bytes that decompression needs; next to nothing for batches over the mapping.
+        nbytes: of the batch, as stored; None for a stream.
     """
 
     def __init__(
@@ -232,7 +232,8 @@ class ArrowTask:
         request: ScanRequest,
         limit: int | None,
         cost: int,
-        number: int | None,
+        number: int = 0,
+        nbytes: int | None = None,
     ) -> None:
         self._reader = reader
         self._read = batches
@@ -241,12 +242,13 @@ class ArrowTask:
         self._limit = limit
         self._number = number
         self.cost = cost
+        self.nbytes = nbytes
 
     def read(self) -> Iterator[pa.RecordBatch]:
         """The rows, in batches under both ceilings of the request."""
         reader = self._reader
         left = self._limit
-        number = self._number or 0
+        number = self._number
         batches = self._read()
         while left is None or left > 0:
             # A file that was cut short must be noticed before the mapping is touched.

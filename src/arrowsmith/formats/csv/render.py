@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from arrowsmith.errors import SchemaMismatch
+from arrowsmith.kernels.arrays import decoded
 from arrowsmith.kernels.jsontext import json_text
 from arrowsmith.kernels.valuetext import Render, decimals, floats, hexadecimal, temporal
 
@@ -41,7 +42,7 @@ def renderer(field: pa.Field, separator: str) -> Renderer:
         return Renderer(lambda column: inner.render(column.storage), inner.free)
     if pa.types.is_dictionary(kind):
         inner = renderer(pa.field(field.name, kind.value_type), separator)
-        return Renderer(lambda column: inner.render(column.dictionary_decode()), inner.free)
+        return Renderer(lambda column: inner.render(decoded(column)), inner.free)
     if pa.types.is_run_end_encoded(kind):
         inner = renderer(pa.field(field.name, kind.value_type), separator)
         return Renderer(lambda column: inner.render(pc.run_end_decode(column)), inner.free)

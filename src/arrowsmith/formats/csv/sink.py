@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
-from arrowsmith.errors import ArrowsmithError, OptionError, SchemaMismatch
+from arrowsmith.errors import ArrowsmithError, DataError, OptionError, SchemaMismatch
 from arrowsmith.formats.csv.render import renderer
 from arrowsmith.formats.csv.write_options import CsvWriteOptions
 from arrowsmith.kernels.scalars import text_scalar
@@ -43,7 +43,7 @@ class CsvSink:
 
     Raises:
         SchemaMismatch: the schema has no column, or one of a type without a text.
-        DataError: a date beyond the years 1 to 9999.
+        DataError: a date beyond the years 1 to 9999, or text with NUL.
     """
 
     def __init__(
@@ -86,9 +86,9 @@ class CsvSink:
         expected = self._header()
         found = old.head(len(expected))
         if found != expected and found + end != expected:
-            line = old.head(200).split(b"\n")[0].decode("utf-8", "replace").rstrip("\r")
+            line = old.head(200).split(b"\n")[0].decode("utf-8", "replace")
             raise SchemaMismatch(
-                f"its first line is {line!r} and not {expected.decode().rstrip()!r}",
+                f"its first line is {line!r} and not {expected.decode().rstrip(chr(10))!r}",
                 path=old.path,
                 hint="to append, write the same columns in the same order and dialect",
             )
@@ -106,13 +106,15 @@ class CsvSink:
         """The chunk's records as bytes, each with its line end."""
         try:
             columns = [r.render(c) for r, c in zip(self._renderers, chunk.columns, strict=True)]
+            doubtful = [
+                (kind.free or self._check_all) and self._needs_quotes(name, column)
+                for name, kind, column in zip(
+                    self._schema.names, self._renderers, columns, strict=True
+                )
+            ]
         except ArrowsmithError as error:
             error.path = self._target.path
             raise
-        doubtful = [
-            (kind.free or self._check_all) and self._needs_quotes(column)
-            for kind, column in zip(self._renderers, columns, strict=True)
-        ]
         if self._plain and not any(doubtful):
             return self._write_plain(columns)
         return self._join(columns, doubtful, large=chunk.nbytes > _LARGE)
@@ -213,7 +215,7 @@ class CsvSink:
                 needed = pc.or_(needed, pc.match_substring(column, chr(byte)))
         return pc.if_else(needed, quoted, column)
 
-    def _needs_quotes(self, column: pa.Array) -> bool:
+    def _needs_quotes(self, name: str, column: pa.Array) -> bool:
         """Whether any value is empty or holds a special byte."""
         if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
             column = column.cast(pa.string())
@@ -222,9 +224,14 @@ class CsvSink:
         offsets = np.frombuffer(ends, width)[column.offset : column.offset + len(column) + 1]
         if not len(column):
             return False
+        held = np.frombuffer(data, np.uint8) if data is not None else np.empty(0, np.uint8)
+        held = held[offsets[0] : offsets[-1]]
+        if len(held) and not held.min():
+            raise DataError(
+                f"column {name!r} has text with NUL, which readers of CSV take for another format",
+                hint="remove it, or write to jsonl, parquet or arrow",
+            )
         lengths = pc.binary_length(column)
         if not pc.all(lengths.cast(pa.bool_())).as_py():
             return True
-        held = np.frombuffer(data, np.uint8) if data is not None else np.empty(0, np.uint8)
-        held = held[offsets[0] : offsets[-1]]
         return any(bool((held == byte).any()) for byte in self._special)

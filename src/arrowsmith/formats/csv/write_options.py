@@ -12,7 +12,7 @@ from arrowsmith.plugin.specs import Loss
 LOSSES: tuple[Loss | str, ...] = (
     "types are not stored: a reader infers them anew or has to be told",
     "metadata of the schema and its fields is dropped, and so is what may not be null",
-    "a column without a value comes back as string",
+    Loss("a column without a value comes back as string", types=("any",), kind="type", data=True),
     Loss("binary becomes lowercase hexadecimal digits", types=("bytes",)),
     Loss("lists, structs and maps become JSON text", types=("nested", "tensor")),
     Loss("durations become whole numbers, without their unit", types=("duration",)),
@@ -55,14 +55,20 @@ LOSSES: tuple[Loss | str, ...] = (
         kind="type",
     ),
     Loss(
-        "text that reads as numbers, dates or booleans throughout comes back as such, 1.50 as 1.5:"
-        " types= or infer=none keeps it",
+        "text that reads as numbers, dates, booleans or words for null (NA) throughout comes back"
+        " as such, 1.50 as 1.5: types= or infer=none keeps it",
         types=("text",),
         data=True,
     ),
     Loss(
         "years outside of 1 to 9999 are refused",
         types=("date", "timestamp", "zoned timestamp"),
+        kind="refused",
+        data=True,
+    ),
+    Loss(
+        "text with NUL is refused",
+        types=("text",),
         kind="refused",
         data=True,
     ),

@@ -11,11 +11,13 @@ from arrowsmith.plugin.specs import Loss
 LOSSES: tuple[Loss | str, ...] = (
     "types are not stored: a reader infers them anew or has to be told",
     "metadata of the schema and its fields is dropped, and so is what may not be null",
-    "a column without a value comes back as string, and a table without rows without columns",
+    Loss("a column without a value comes back as string", types=("any",), kind="type", data=True),
+    Loss("a table without rows comes back without columns", types=("any",), data=True),
     Loss("binary becomes base64 text", types=("bytes",)),
     Loss("durations become whole numbers, without their unit", types=("duration",)),
     Loss("zoned timestamps are written in UTC, without their zone", types=("local timestamp",)),
-    Loss("maps become objects", types=("map",), when=("maps=object",)),
+    Loss("maps become objects, or lists of key and value", types=("map",)),
+    Loss("structs without fields become text", types=("empty struct",)),
     Loss(
         "NaN and infinities become null with a warning, or text, or an error, by non_finite",
         types=("float",),
@@ -27,7 +29,12 @@ LOSSES: tuple[Loss | str, ...] = (
         kind="type",
     ),
     Loss("uint64 that fits comes back as int64", types=("uint64",), kind="type", data=True),
-    Loss("decimals come back as double, int64 or decimal128", types=("decimal",), kind="type"),
+    Loss(
+        "decimals come back as double, int64, uint64, decimal128 or, with more digits, as string",
+        types=("decimal",),
+        kind="type",
+        data=True,
+    ),
     Loss(
         "dates come back as date32, times as time64[us], timestamps as timestamp[us]",
         types=(
@@ -52,9 +59,8 @@ LOSSES: tuple[Loss | str, ...] = (
         kind="type",
     ),
     Loss(
-        "text that reads as dates or times throughout comes back as such",
+        "text that reads as dates or times throughout comes back as such, with an offset in UTC",
         types=("text",),
-        kind="type",
         data=True,
     ),
     Loss(

@@ -140,6 +140,7 @@ SINK = SinkSpec(
                 types=("fixed_size_list",),
                 kind="type",
             ),
+            Loss("alone in an .npy file, a struct comes back as columns", ("struct",), data=True),
             Loss(
                 "text or binary that ends in NUL is refused",
                 types=("text", "bytes"),

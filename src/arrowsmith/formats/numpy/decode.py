@@ -172,7 +172,7 @@ class Times(Codec):
         factor = 1 if date else _SECONDS.get(self.unit, 1)
         most = _FARTHEST[self.unit] if date else np.iinfo(np.int64).max // factor
         low, high = (int(numbers.min()), int(numbers.max())) if len(numbers) else (0, 0)
-        if max(-low, high) * self.step > most:
+        if max(-low - date, high) * self.step > most:  # there is a day more before 1970 than after
             raise ValueError(f"a time of the unit {self.unit} is too far away for {self.type}")
         counted = numbers * (self.step * factor)
         if not date:

@@ -21,6 +21,7 @@ from arrowsmith.formats.numpy.encode import (
     Text,
     UnwritableError,
 )
+from arrowsmith.kernels.arrays import decoded
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,7 @@ def storage_of(array: pa.Array) -> pa.Array:
         if isinstance(array.type, pa.BaseExtensionType):
             array = array.storage
         elif pt.is_dictionary(array.type):
-            array = array.dictionary_decode()
+            array = decoded(array)
         else:
             return array
 

@@ -104,7 +104,8 @@ class NumpyReader:
         for start in range(first, last, rows):
             stop = min(start + rows, last)
             cost = copied * min(batch, stop - start)
-            yield NumpyTask(self, columns, range(start, stop), batch, cost)
+            stored = (self._source.size or 0) * (stop - start) // self._rows
+            yield NumpyTask(self, columns, range(start, stop), batch, cost, stored)
 
     def __enter__(self) -> Self:
         return self
@@ -145,16 +146,24 @@ class NumpyTask:
 
     Attributes:
         cost: bytes that a batch needs where it is copied; nothing where it lies over the mapping.
+        nbytes: its share of the file by its rows.
     """
 
     def __init__(
-        self, reader: NumpyReader, columns: list[Column], rows: range, batch: int, cost: int
+        self,
+        reader: NumpyReader,
+        columns: list[Column],
+        rows: range,
+        batch: int,
+        cost: int,
+        nbytes: int,
     ) -> None:
         self._reader = reader
         self._columns = columns
         self._rows = rows
         self._batch = batch
         self.cost = cost
+        self.nbytes = nbytes
 
     def read(self) -> Iterator[pa.RecordBatch]:
         """The rows, in batches under both ceilings of the request."""

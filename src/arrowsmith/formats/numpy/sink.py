@@ -12,7 +12,6 @@ from typing import Self
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.types as pt
 
 from arrowsmith.errors import BudgetExceeded, DataError, OptionError, SchemaMismatch
 from arrowsmith.formats.numpy import NumpySinkOptions
@@ -181,12 +180,6 @@ class NumpySink:
             raise self._misfit(error) from error
         if self._layout == "matrix":
             self._check_matrix(schema, nodes)
-        for field in schema:
-            if pt.is_timestamp(field.type) and field.type.tz is not None:
-                self._ctx.warn(
-                    f"{self._target.path}: column '{field.name}' is written in UTC, its zone"
-                    f" {field.type.tz} is dropped"
-                )
         return nodes
 
     def _check_matrix(self, schema: pa.Schema, nodes: list[Node]) -> None:

@@ -50,6 +50,11 @@ class ParquetSinkOptions:
     statistics: bool = option(True, help="keep the bounds of each column of each row group")
 
 
+_PLAIN = (
+    *("bool", "integer", "float", "decimal", "date", "time", "timestamp", "zoned timestamp"),
+    *("duration", "nested", "fixed_size_binary", "string_view", "binary_view"),
+)
+
 READER = ReaderSpec(
     name="parquet",
     impl="arrowsmith.formats.parquet.reader:ParquetReader",
@@ -83,9 +88,39 @@ SINK = SinkSpec(
                 kind="type",
             ),
             Loss(
+                "seconds that are too many in milliseconds are refused",
+                types=("timestamp[s]", "zoned timestamp[s]"),
+                kind="refused",
+                data=True,
+            ),
+            Loss(
+                "dictionaries of large strings or bytes come back as dictionaries of plain ones,"
+                " those of other values as plain values",
+                types=(
+                    *("dictionary of large_string", "dictionary of large_binary"),
+                    *(f"dictionary of {name}" for name in _PLAIN),
+                ),
+                kind="type",
+            ),
+            Loss(
                 "run-end encoded columns come back decoded",
                 types=("run_end_encoded",),
                 kind="type",
+            ),
+            Loss(
+                "extension types that are not registered come back as what they store",
+                types=("extension",),
+                kind="type",
+                data=True,
+            ),
+            Loss(
+                "unions, calendar intervals, decimals of negative scale, structs without fields and"
+                " run-end encoded values within others are refused",
+                types=(
+                    *("union", "interval", "negative scale", "empty struct"),
+                    "inner run_end_encoded",
+                ),
+                kind="refused",
             ),
         ),
     ),

@@ -238,6 +238,7 @@ class GroupTask:
     """A row group to read, or as much of it as a limit asks for.
 
     Attributes:
+        nbytes: its share of the file by its rows.
         cost: its columns' stored bytes, or their buffers where they are read page by page, a page
             of each column decompressed, and a batch.
     """
@@ -260,6 +261,7 @@ class GroupTask:
         self._paged = group.largest > _WHOLE_COLUMN_BYTES
         self._row_bytes = group.plain // max(1, group.rows) + 1
         self._check_budget()
+        self.nbytes = reader._data.size * group.rows // max(1, reader._metadata.num_rows)
         held = group.stored
         if self._paged:
             held = min(held, len(projection.leaves) * _PAGE_BUFFER_BYTES)

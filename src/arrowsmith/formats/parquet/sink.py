@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from types import TracebackType
 from typing import BinaryIO, Self
@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from arrowsmith.errors import OptionError, SchemaMismatch
+from arrowsmith.errors import DataError, OptionError, SchemaMismatch
 from arrowsmith.formats.parquet import ParquetSinkOptions
 from arrowsmith.formats.parquet.encodings import Encodings, choose_encodings, writer
 from arrowsmith.formats.parquet.footer import (
@@ -24,9 +24,17 @@ from arrowsmith.formats.parquet.footer import (
     parse_footer,
 )
 from arrowsmith.formats.parquet.joining import read_footer, schema_of
+from arrowsmith.kernels.arrays import decoded
 from arrowsmith.plugin import Chunk, RunContext, Source, Target
+from arrowsmith.plugin.types import families
 
 CHUNK_BYTES = 8 << 20
+_IN_DICTIONARIES = (pa.string(), pa.large_string(), pa.binary(), pa.large_binary())
+# Within other types such dictionaries cannot be decoded, and pyarrow fails on them when rows come,
+# or forgets what the numbers were.
+_UNWRITABLE = frozenset(
+    f"dictionary of {name}" for name in ("string_view", "binary_view", "nested", "duration")
+)
 _COPY_BYTES = 1 << 20
 # Footers of row groups are kept in memory up to this size, then on disk: a wide file of ten
 # thousand row groups has hundreds of megabytes of them.
@@ -120,7 +128,9 @@ class ParquetSink:
     def prepare(self, first: pa.RecordBatch) -> None:
         """Choose the encodings from the first chunk."""
         if first.num_rows:
-            self._encodings = choose_encodings(self._conform(first), self._options)
+            rows = self._conform(first)
+            with _told(self._target.path, rows):
+                self._encodings = choose_encodings(rows, self._options)
         self._prepared = True
 
     def encode(self, chunk: pa.RecordBatch) -> EncodedGroup:
@@ -190,17 +200,18 @@ class ParquetSink:
             stream.write(view[start : start + _COPY_BYTES])
 
     def _conform(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        if batch.schema.equals(self._schema, check_metadata=True):
+        columns = [_storable(column) for column in batch.columns]
+        same = all(one is other for one, other in zip(columns, batch.columns, strict=True))
+        if same and batch.schema.equals(self._schema, check_metadata=True):
             return batch
-        columns = [
-            pc.run_end_decode(column) if pa.types.is_run_end_encoded(column.type) else column
-            for column in batch.columns
-        ]
         return pa.RecordBatch.from_arrays(columns, schema=self._schema)
 
     def _encode(self, batch: pa.RecordBatch) -> EncodedGroup:
         sink = pa.BufferOutputStream()
-        with writer(sink, self._schema, self._options, self._encodings) as out:
+        with (
+            _told(self._target.path, batch),
+            writer(sink, self._schema, self._options, self._encodings) as out,
+        ):
             out.write_batch(batch, row_group_size=max(1, batch.num_rows))
         file = memoryview(sink.getvalue())
         start, footer = footer_bytes(file)
@@ -258,25 +269,75 @@ def _check_level(options: ParquetSinkOptions) -> None:
 
 
 def _writable(schema: pa.Schema, path: str) -> pa.Schema:
-    """The schema as it is written: run-end encoded columns decoded, all else as it is."""
+    """The schema as it is written: some columns decoded, all else as it is."""
     if not len(schema):
         raise SchemaMismatch(
             "there are no columns, and Parquet counts rows by its columns", path=path
         )
     for i, field in enumerate(schema):
-        if pa.types.is_run_end_encoded(field.type):
+        if _is_decoded(field.type):
             schema = schema.set(i, field.with_type(field.type.value_type))
-    if _refusal(schema) is None:
+    refused = any(not _UNWRITABLE.isdisjoint(families(field.type)) for field in schema)
+    if not refused and _refusal(schema) is None:
         return schema
     for field in schema:
         refusal = _refusal(pa.schema([field]))
-        if refusal is not None:
+        if refusal is not None or not _UNWRITABLE.isdisjoint(families(field.type)):
             raise SchemaMismatch(
                 f"column {field.name!r} has the type {field.type}, which Parquet cannot hold",
                 path=path,
                 hint="cast it or leave it out",
             ) from refusal
     raise SchemaMismatch("Parquet cannot hold this schema", path=path)
+
+
+def _is_decoded(kind: pa.DataType) -> bool:
+    """Whether a column's values are written: run-end encoding is unknown to Parquet, and a reader
+    makes dictionaries of strings and bytes alone."""
+    if pa.types.is_run_end_encoded(kind):
+        return True
+    return pa.types.is_dictionary(kind) and kind.value_type not in _IN_DICTIONARIES
+
+
+@contextmanager
+def _told(path: str, rows: pa.RecordBatch) -> Iterator[None]:
+    """Values that pyarrow refuses, such as seconds that are too many in milliseconds, are told."""
+    try:
+        yield
+    except (pa.ArrowNotImplementedError, pa.ArrowInvalid) as error:
+        raise DataError(
+            f"its values cannot be written: {error}",
+            path=path,
+            place=_culprit(rows),
+            hint="cast the column, or leave it out",
+        ) from error
+
+
+def _culprit(rows: pa.RecordBatch) -> str | None:
+    """The column that cannot be written even by itself."""
+    for name in rows.schema.names:
+        alone = rows.select([name])
+        try:
+            with pq.ParquetWriter(pa.BufferOutputStream(), alone.schema) as out:
+                out.write_batch(alone)
+        except (pa.ArrowNotImplementedError, pa.ArrowInvalid):
+            return f"column '{name}'"
+    return None
+
+
+def _storable(column: pa.Array) -> pa.Array:
+    """The column itself, or its values where these are written, or with a dictionary of no null."""
+    if pa.types.is_run_end_encoded(column.type):
+        return pc.run_end_decode(column)
+    if _is_decoded(column.type):
+        return decoded(column)
+    if not pa.types.is_dictionary(column.type) or not column.dictionary.null_count:
+        return column
+    values = column.dictionary.drop_null()
+    indices = pc.index_in(decoded(column), value_set=values)
+    return pa.DictionaryArray.from_arrays(
+        indices.cast(column.type.index_type), values, ordered=column.type.ordered
+    )
 
 
 def _columns(schema: pa.Schema) -> str:

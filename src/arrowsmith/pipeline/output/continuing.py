@@ -18,7 +18,7 @@ _HINT = "write a directory: --append puts new files beside those that are there"
 def begin_behind(sink: Any, spec: SinkSpec, target: OutputFile, stack: ExitStack) -> None:
     """Have the new file begin with what the sink wants to keep of the old one.
 
-    A file that is missing or empty is simply written.
+    A file that is missing or empty is simply written, unless another run has begun it by then.
 
     Args:
         stack: closes the old file at the end of the run.
@@ -27,8 +27,14 @@ def begin_behind(sink: Any, spec: SinkSpec, target: OutputFile, stack: ExitStack
         TargetError: the format, or this file, cannot be continued.
     """
     file = cast(FileTarget, target)
-    there = Path(file.path)
-    if file.direct or not there.exists() or not there.stat().st_size:
+    if file.direct:
+        return
+    if not Path(file.path).exists():
+        file.keep(None)
+        return
+    old = stack.enter_context(FileSource(file.path))
+    if not old.disk_bytes:
+        file.keep(old)
         return
     if not isinstance(sink, AppendingSink) or not spec.capabilities.append:
         raise TargetError(
@@ -36,7 +42,6 @@ def begin_behind(sink: Any, spec: SinkSpec, target: OutputFile, stack: ExitStack
             path=file.path,
             hint=_HINT,
         )
-    old = stack.enter_context(FileSource(file.path))
     if file.compression is not None or old.compression is not None:
         packed = file.compression or old.compression
         raise TargetError(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from urllib.parse import unquote
 from arrowsmith.catalog import get_catalog
 from arrowsmith.errors import OptionError, TargetError, UnknownName
 from arrowsmith.location import OutputFile, format_suffix, open_target, remote_scheme
-from arrowsmith.location.directory import DirectoryTarget
+from arrowsmith.location.directory import DirectoryTarget, first_file
 from arrowsmith.location.places import STANDARD
 from arrowsmith.pipeline.output.shape import Shape
 from arrowsmith.plugin.options import build_options
@@ -83,7 +82,7 @@ class Destination:
             append=self.shape.append,
             extensions=self._extensions,
         )
-        there = target.first_file() if self.shape.append else None
+        there = first_file(target.path) if self.shape.append else None
         if there is not None:
             self._check_like(there)
         return target
@@ -115,7 +114,9 @@ class Destination:
         where = "standard output" if self.path == STANDARD else "a remote target"
         if self.is_directory:
             raise OptionError(
-                f"several files cannot be written to {where}", path=self.path, hint="name a folder"
+                f"several files cannot be written to {where}",
+                path=self.path,
+                hint="name a local folder",
             )
         if self.shape.append:
             raise OptionError(f"{where} cannot be appended to", path=self.path)
@@ -145,11 +146,8 @@ class Destination:
         """A name whose suffix tells the format: the directory's, or that of a file in it."""
         name = self.path.rstrip("/")
         if self.shape.append and not format_suffix(name)[0]:
-            for _, folders, files in os.walk(Path(name).expanduser()):
-                folders.sort()
-                known = sorted(file for file in files if not file.startswith((".", "_")))
-                if known:
-                    return known[0]
+            there = first_file(str(Path(name).expanduser()))
+            return name if there is None else Path(there).name
         return name
 
     @property

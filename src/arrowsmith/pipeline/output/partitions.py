@@ -21,6 +21,7 @@ from arrowsmith.plugin.columns import check_columns
 
 NULL = "__HIVE_DEFAULT_PARTITION__"
 _LONGEST = 255  # bytes of a name, for most file systems
+_MOST_MIXED = 1 << 62  # combinations of values that are numbered apart
 
 Codes = npt.NDArray[np.int64]
 
@@ -70,26 +71,28 @@ class Partitioning:
             DataError: a value that cannot be a directory.
             OptionError: too many partitions.
         """
-        texts, mixed = [], np.zeros(batch.num_rows, np.int64)
-        for name in self._columns:
-            encoded = _encoded(batch.column(name))
-            texts.append(self._texts(name, encoded.dictionary))
-            places = _as_numpy(encoded.indices)
-            mixed = mixed * len(encoded.dictionary) + places
-        distinct, inverse = np.unique(mixed, return_inverse=True)
-        numbers = np.empty(len(distinct), np.int64)
-        for place, one in enumerate(distinct.tolist()):
-            parts = []
-            for values in reversed(texts):
-                one, at = divmod(one, len(values))
-                parts.append(values[at])
-            numbers[place] = self._number(tuple(reversed(parts)))
+        encoded = [_encoded(batch.column(name)) for name in self._columns]
+        texts = [self._texts(*one) for one in zip(self._columns, encoded, strict=True)]
+        places = [_as_numpy(one.indices) for one in encoded]
+        mixed, most = np.zeros(batch.num_rows, np.int64), 1  # a number for each combination
+        for column, values in zip(places, texts, strict=True):
+            if most * len(values) > _MOST_MIXED:
+                mixed = np.unique(mixed, return_inverse=True)[1]
+                most = batch.num_rows
+            mixed = mixed * len(values) + column
+            most *= len(values)
+        _, rows, inverse = np.unique(mixed, return_index=True, return_inverse=True)
+        parts = [
+            [values[at] for at in column[rows].tolist()]
+            for column, values in zip(places, texts, strict=True)
+        ]
+        numbers = np.fromiter(map(self._number, zip(*parts, strict=True)), np.int64, len(rows))
         return batch.select(self.rest.names), numbers[inverse]
 
-    def _texts(self, name: str, values: pa.Array) -> list[str]:
+    def _texts(self, name: str, encoded: pa.DictionaryArray) -> list[str]:
         """What stands for each value, such as ``lang=en``."""
-        key = quote(name, safe="")
-        return [f"{key}={self._text(name, value)}" for value in _as_text(values).to_pylist()]
+        key, values = _key(name), _as_text(encoded.dictionary)
+        return [f"{key}={self._text(name, value)}" for value in values.to_pylist()]
 
     @staticmethod
     def _text(name: str, value: str | None) -> str:
@@ -101,7 +104,7 @@ class Partitioning:
                 hint="replace it before",
             )
         text = quote(value, safe="")
-        if len(text) + len(quote(name, safe="")) + 1 > _LONGEST:
+        if len(text) + len(_key(name)) + 1 > _LONGEST:
             raise DataError(
                 f"column '{name}' holds a value of {len(value)} characters ({value[:40]!r}...),"
                 " too long for the name of a directory",
@@ -129,6 +132,12 @@ class Partitioning:
             f" directories; column '{worst}' has {max(counts):,} values or more",
             hint="choose columns of few values, or raise --max-partitions",
         )
+
+
+def _key(name: str) -> str:
+    """A column's name in that of a directory. A first ``.`` or ``_`` would hide it from readers."""
+    hidden = f"%{ord(name[0]):02X}" if name[0] in "._" else ""
+    return hidden + quote(name[1:] if hidden else name, safe="")
 
 
 def _check_type(field: pa.Field) -> None:
@@ -168,9 +177,4 @@ def _as_numpy(indices: pa.Array) -> npt.NDArray[np.int64]:
     buffer = indices.cast(pa.int64()).buffers()[1]
     if buffer is None:
         return np.zeros(0, np.int64)
-    numbers = np.frombuffer(buffer, np.int64)
-    return (
-        numbers[indices.offset : indices.offset + len(indices)]
-        if indices.offset
-        else (numbers[: len(indices)])
-    )
+    return np.frombuffer(buffer, np.int64)[indices.offset : indices.offset + len(indices)]

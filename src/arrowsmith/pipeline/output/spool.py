@@ -10,6 +10,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from arrowsmith.context import Context
+from arrowsmith.kernels.arrays import int64_array
+from arrowsmith.kernels.rows import taken
 
 Numbers = npt.NDArray[np.int64]
 
@@ -73,7 +75,7 @@ class SortedRows:
         for at, count in used:
             begin = int(self._starts[at]) - start
             keep[begin : begin + count] = False
-        return rows.take(as_indices(np.flatnonzero(keep))), codes[keep]
+        return taken(rows, int64_array(np.flatnonzero(keep))), codes[keep]
 
     def everything(self) -> tuple[pa.RecordBatch, Numbers]:
         """All rows that are not used up, and their partitions."""
@@ -103,7 +105,7 @@ def sort_rows(batches: Sequence[pa.RecordBatch], codes: Sequence[Numbers]) -> So
     numbers = codes[0] if len(codes) == 1 else np.concatenate(codes)
     if len(numbers) and bool(np.any(np.diff(numbers) < 0)):
         order = np.argsort(numbers, kind="stable")
-        rows, numbers = rows.take(as_indices(order)), numbers[order]
+        rows, numbers = taken(rows, int64_array(order)), numbers[order]
     return SortedRows(rows, *runs(numbers))
 
 
@@ -113,9 +115,3 @@ def runs(codes: Numbers) -> tuple[Numbers, Numbers]:
         return codes[:0], np.zeros(1, np.int64)
     begins = np.concatenate([np.zeros(1, np.int64), np.flatnonzero(np.diff(codes)) + 1])
     return codes[begins], np.append(begins, len(codes)).astype(np.int64)
-
-
-def as_indices(places: npt.NDArray[np.integer]) -> pa.Array:
-    """An Arrow array over NumPy's integers (``pa.array`` would import pandas)."""
-    numbers = np.ascontiguousarray(places, np.int64)
-    return pa.Array.from_buffers(pa.int64(), len(numbers), [None, pa.py_buffer(numbers)])
