@@ -1,4 +1,4 @@
-"""The parts of the command line: option texts, table widths, plain values, the progress line."""
+"""The parts of the command line: option texts, table widths, plain values."""
 
 from __future__ import annotations
 
@@ -10,11 +10,9 @@ import pyarrow.compute as pc
 import pytest
 
 from arrowsmith.cli.arguments import column_names, key_values, transform_call
-from arrowsmith.cli.progress import Progress
 from arrowsmith.cli.table import fit
 from arrowsmith.cli.values import plain
 from arrowsmith.errors import OptionError
-from arrowsmith.pipeline import RunStats
 
 
 def test_text_of_options():
@@ -72,11 +70,3 @@ def test_plain_values_that_json_lacks():
     pairs = pa.array([[("k", 1)], None], pa.map_(pa.string(), pa.int64()))
     assert plain(pairs) == [[["k", 1]], None]
     assert plain(pa.array([1.5, None], pa.float16())) == [1.5, None]
-
-
-def test_progress_line():
-    line = Progress().line(RunStats(rows_in=1_000_000, bytes_in=64 << 20, rejected=3), 2.0)
-    assert "1,000,000 rows" in line
-    assert "64.0 MB" in line
-    assert "500,000 rows/s" in line
-    assert "3 rejected" in line

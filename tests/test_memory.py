@@ -7,14 +7,22 @@ import re
 import subprocess
 import sys
 import threading
-from pathlib import Path
 
 import psutil
 import pyarrow as pa
 import pytest
 
-from arrowsmith import MemoryBudget, errors, memory
-from arrowsmith.memory import MemoryGauge, anonymous_memory, budget_exceeded, machine_memory
+from arrowsmith import MemoryBudget, errors
+from arrowsmith.memory import (
+    Cgroup,
+    MemoryGauge,
+    Room,
+    Surroundings,
+    anonymous_memory,
+    budget_exceeded,
+    machine_memory,
+    memory_cgroups,
+)
 
 MB = 1 << 20
 
@@ -69,66 +77,140 @@ def test_small_sizes_have_small_units_and_the_advice_is_enough(needed, limit, sa
 
 
 @pytest.fixture
-def groups(tmp_path, monkeypatch):
-    """A tree of cgroups in a folder: lay out limits, and the line of /proc/self/cgroup."""
+def groups(tmp_path):
+    """A tree of cgroups in a folder: lay out files, and the line of /proc/self/cgroup."""
     root = tmp_path / "cgroup"
     own = tmp_path / "self"
 
-    def lay(line: str, limits: dict[str, str]) -> list[int]:
+    def lay(line: str, files: dict[str, str]) -> list[Cgroup]:
         own.write_text(line)
-        for name, value in limits.items():
+        for name, value in files.items():
             path = root / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(value)
-        return sorted(memory._cgroup_limits(root))
+        return memory_cgroups(root, own)
 
-    real = Path.read_text
-
-    def read_text(path, *args, **kwargs):
-        return real(own if str(path) == "/proc/self/cgroup" else path, *args, **kwargs)
-
-    monkeypatch.setattr(Path, "read_text", read_text)
     return lay
 
 
+def limits(found: list[Cgroup]) -> list[int]:
+    return sorted(limit for group in found if (limit := group.limit()) is not None)
+
+
 def test_version_2_counts_every_level(groups):
-    limits = {"a/b/memory.max": "300\n", "a/memory.max": "200\n", "memory.max": "max\n"}
-    assert groups("0::/a/b\n", limits) == [200, 300]
+    files = {"a/b/memory.max": "300\n", "a/memory.max": "200\n", "memory.max": "max\n"}
+    assert limits(groups("0::/a/b\n", files)) == [200, 300]
+
+
+def test_version_2_is_slowed_above_high(groups):
+    found = groups("0::/a\n", {"a/memory.max": "300\n", "a/memory.high": "250\n"})
+    assert limits(found) == [250]
+    found = groups("0::/b\n", {"b/memory.max": "300\n", "b/memory.high": "max\n"})
+    assert limits(found) == [300]
 
 
 def test_version_1_has_a_tree_of_its_own(groups):
     line = "5:cpu,cpuacct:/x\n4:memory:/a\n3:pids:/y\n"
-    limits = {
+    files = {
         "memory/a/memory.limit_in_bytes": "500\n",
         "memory/memory.limit_in_bytes": "9223372036854771712\n",  # none
         "x/memory.max": "1\n",
     }
-    assert groups(line, limits) == [500]
+    assert limits(groups(line, files)) == [500]
 
 
 def test_a_container_that_sees_itself_as_the_root(groups):
-    assert groups("0::/\n", {"memory.max": "700"}) == [700]
+    assert limits(groups("0::/\n", {"memory.max": "700"})) == [700]
 
 
 def test_a_path_outside_the_mounted_tree_still_finds_the_root(groups):
-    assert groups("0::/not/mounted/here\n", {"memory.max": "800"}) == [800]
-    assert groups("0::/../up\n", {"memory.max": "800"}) == [800]
+    assert limits(groups("0::/not/mounted/here\n", {"memory.max": "800"})) == [800]
+    assert limits(groups("0::/../up\n", {"memory.max": "800"})) == [800]
 
 
 @pytest.mark.parametrize("text", ["", "max", "none", "-5", "0", "1.5"])
 def test_limits_that_say_nothing(text, groups):
-    assert groups("0::/\n", {"memory.max": text}) == []
+    assert limits(groups("0::/\n", {"memory.max": text})) == []
 
 
-def test_no_cgroups(groups, monkeypatch):
+def test_no_cgroups(groups, tmp_path, monkeypatch):
     assert groups("", {}) == []
-
-    def missing(path, *args, **kwargs):
-        raise FileNotFoundError(path)
-
-    monkeypatch.setattr(Path, "read_text", missing)
-    assert memory._cgroup_limits() == []
+    assert memory_cgroups(tmp_path, tmp_path / "missing") == []
+    monkeypatch.setattr("arrowsmith.memory.budget.memory_cgroups", list)
     assert machine_memory() == psutil.virtual_memory().total
+
+
+# --- what is left --------------------------------------------------------------------------------
+
+MEMINFO = "MemTotal:  1000 kB\nMemFree:  10 kB\nMemAvailable:  600 kB\nSwapTotal: 0 kB\n"
+
+
+@pytest.fixture
+def rooms(groups, tmp_path):
+    """What is left by a /proc/meminfo and a tree of cgroups."""
+
+    def read(line: str, files: dict[str, str], meminfo: str = MEMINFO) -> list[Room]:
+        path = tmp_path / "meminfo"
+        path.write_text(meminfo)
+        return Surroundings(path, groups(line, files)).rooms()
+
+    return read
+
+
+def test_the_machine_has_a_room(rooms):
+    assert rooms("", {}) == [Room(1000 << 10, 600 << 10)]
+    assert rooms("", {}, "MemTotal: 1000 kB\n") == []  # a kernel before 3.14
+    assert rooms("", {}, "") == []
+
+
+def test_version_2_pages_of_files_can_be_dropped_unless_they_are_dirty(rooms):
+    stat = (
+        "anon 300\nfile 450\nactive_file 100\ninactive_file 300\nfile_dirty 40\nfile_writeback 10\n"
+    )
+    files = {
+        "a/memory.max": "1000\n",
+        "a/memory.current": "800\n",
+        "a/memory.stat": stat,
+        "a/memory.pressure": "some avg10=12.50 avg60=1.00 avg300=0 total=5\nfull avg10=99.00\n",
+    }
+    _, own = rooms("0::/a\n", files)
+    assert own == Room(1000, 1000 - (800 - 350), 12.5)
+
+
+def test_version_1_counts_the_groups_below(rooms):
+    stat = "inactive_file 1\ntotal_inactive_file 200\ntotal_active_file 50\ntotal_dirty 30\n"
+    files = {
+        "memory/a/memory.limit_in_bytes": "1000\n",
+        "memory/a/memory.usage_in_bytes": "900\n",
+        "memory/a/memory.stat": stat,
+    }
+    assert rooms("4:memory:/a\n", files)[1:] == [Room(1000, 1000 - (900 - 220))]
+
+
+@pytest.mark.parametrize("stat", ["", "odd", "inactive_file many", "inactive_file", "file_dirty 9"])
+def test_a_stat_that_says_nothing_drops_nothing(stat, rooms):
+    files = {"memory.max": "1000", "memory.current": "900", "memory.stat": stat}
+    assert rooms("0::/\n", files)[1:] == [Room(1000, 100)]
+
+
+def test_a_group_above_its_limit_has_nothing_left(rooms):
+    files = {"memory.max": "1000", "memory.high": "800", "memory.current": "900"}
+    assert rooms("0::/\n", files)[1:] == [Room(800, 0)]
+
+
+def test_groups_that_cannot_be_read_say_nothing(rooms):
+    assert rooms("0::/a\n", {"a/memory.max": "1000"}) == [Room(1000 << 10, 600 << 10)]
+
+
+def test_the_real_machine():
+    machine = Surroundings().rooms()[0]
+    assert machine.total == pytest.approx(psutil.virtual_memory().total)
+    assert 0 < machine.available <= machine.total
+
+
+def test_elsewhere_psutil_knows(tmp_path):
+    [machine] = Surroundings(tmp_path / "missing", []).rooms()
+    assert machine.total == psutil.virtual_memory().total
 
 
 # --- what the process holds ----------------------------------------------------------------------

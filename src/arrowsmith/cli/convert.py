@@ -185,7 +185,7 @@ def _shape(given: dict[str, Any]) -> Shape:
     return Shape(
         rows_per_file=given["rows_per_file"],
         bytes_per_file=given["bytes_per_file"],
-        partition_by=column_names(columns) if columns is not None else None,
+        partition_by=column_names(columns, "--partition-by") if columns is not None else None,
         max_partitions=given["max_partitions"],
         append=given["append"],
     )

@@ -16,8 +16,8 @@ from arrowsmith.inputs import Input
 from arrowsmith.memory import MemoryBudget, MemoryGauge
 from arrowsmith.pipeline.config import PipelineConfig, RunStats
 from arrowsmith.pipeline.engine import Engine
-from arrowsmith.pipeline.output.shape import MAX_PARTITIONS, Shape
 from arrowsmith.pipeline.fit import FitRun, known_plan, plan_run
+from arrowsmith.pipeline.output.shape import MAX_PARTITIONS, Shape
 from arrowsmith.pipeline.plan import Plan, Verb
 from arrowsmith.pipeline.rejects import RejectLog
 from arrowsmith.pipeline.run import ErrorPolicy, Pipeline
@@ -253,10 +253,13 @@ class Dataset(Verbs):
             progress=progress,
         ).run()
 
-    def count(self) -> int:
+    def count(self, *, progress: Callable[[RunStats], None] | None = None) -> int:
         """The number of rows; from metadata where that tells it, else by one pass.
 
         Bad records are left out under ``on_error="skip"`` and ``"quarantine"``; none is written.
+
+        Args:
+            progress: called now and then with the running figures of the pass.
         """
         if not self.verbs:
             rows = self._opened.input.count()
@@ -267,7 +270,13 @@ class Dataset(Verbs):
         if self.errors.on_error == "raise" and len(self.schema) > 1:
             slim = slim.select(self.schema.names[0])
         run = Pipeline(
-            slim, (), _Nowhere, budget=self.budget, config=self.config, errors=slim.errors
+            slim,
+            (),
+            _Nowhere,
+            budget=self.budget,
+            config=self.config,
+            errors=slim.errors,
+            progress=progress,
         )
         return run.run().rows_out
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from arrowsmith.inputs.groups import members_of
 from arrowsmith.inputs.input import Input
+from arrowsmith.inputs.marks import Mark
 from arrowsmith.inputs.opening import open_input
 
-__all__ = ["Input", "open_input"]
+__all__ = ["Input", "Mark", "members_of", "open_input"]

@@ -13,6 +13,7 @@ import pyarrow as pa
 from arrowsmith.catalog import get_catalog
 from arrowsmith.context import Context
 from arrowsmith.errors import DataError
+from arrowsmith.inputs.marks import Mark, Marker, Place
 from arrowsmith.inputs.probe import Chosen
 from arrowsmith.location import FileSource, InputFile, WaitingFile
 from arrowsmith.plugin.protocols import (
@@ -119,16 +120,17 @@ class OpenFile:
             self.close()
 
     def tasks(
-        self, request: ScanRequest, adapter: Adapter, *, again: bool = False
+        self, request: ScanRequest, adapter: Adapter, place: Place, *, again: bool = False
     ) -> Iterator[ScanTask]:
         """What reads the file; it is closed when the last task has been read.
 
         With ``again`` its rows will be read once more.
         """
+        marker = Marker(self.source, place)
         lease = _Lease(self.source.check_unchanged, self.rest if again else self.close)
         for task in self._own_tasks(self.reader, request):
             lease.take()
-            yield _AdaptedTask(task, adapter, lease)
+            yield _AdaptedTask(task, adapter, lease, marker.mark(task))
         lease.release()
 
     def _own_tasks(self, reader: Reader, request: ScanRequest) -> Iterator[ScanTask]:
@@ -153,6 +155,12 @@ class _SplitTask:
     reader: Reader
     request: ScanRequest
     cost: int
+
+    @property
+    def nbytes(self) -> int | None:
+        """As its split says; nobody knows of the whole."""
+        split = self.request.split
+        return split.nbytes if split is not None else None
 
     def read(self) -> Iterator[pa.RecordBatch]:
         return self.reader.scan(self.request)
@@ -187,6 +195,7 @@ class _AdaptedTask:
     task: ScanTask
     adapter: Adapter
     lease: _Lease
+    mark: Mark
 
     @property
     def cost(self) -> int:

@@ -11,7 +11,9 @@ import pyarrow as pa
 
 from arrowsmith.context import Context
 from arrowsmith.inputs.file import OpenFile
+from arrowsmith.inputs.groups import members_of
 from arrowsmith.inputs.hive import facts
+from arrowsmith.inputs.marks import Place
 from arrowsmith.inputs.probe import Chosen
 from arrowsmith.inputs.pruning import Constants, Within, constants_of, ruled_in, stats_of
 from arrowsmith.location import InputFile
@@ -48,6 +50,7 @@ class Input:
         self._path_column = file_path_column
         self._facts = facts(partitions, [one.source.path for one in chosen], file_path_column)
         self._files: list[OpenFile] = []
+        self._size: int | None = None
         try:
             for number, one in enumerate(self.chosen):
                 file = OpenFile(one, context, schemas[number] if schemas is not None else None)
@@ -62,7 +65,7 @@ class Input:
     @property
     def sources(self) -> list[InputFile]:
         """The files, in the order in which they are read."""
-        return [file.source for file in self._files]
+        return [member for file in self._files for member in members_of(file.source)]
 
     @property
     def file_path_column(self) -> str | None:
@@ -129,6 +132,14 @@ class Input:
             self.schema = self._unify()
         return any(found)
 
+    def nbytes(self) -> int | None:
+        """Bytes of all files as stored; None while only reading tells of one of them."""
+        if self._size is None:
+            sizes = [file.source.disk_bytes for file in self._files]
+            known = [size for size in sizes if size is not None]
+            self._size = sum(known) if len(known) == len(sizes) else None
+        return self._size
+
     def matching(self, predicate: Predicate | None) -> list[bool]:
         """Whether each file may have rows that match, as its directories and its path tell."""
         if not self._facts.num_columns:
@@ -139,7 +150,10 @@ class Input:
         """The tasks of all files that may match, in order; with ``again`` they are not the last."""
         columns = request.columns if request.columns is not None else tuple(self.schema.names)
         matching = self.matching(request.predicate)
+        before = 0
         for row, file in enumerate(self._files):
+            place = Place(row, len(self._files), before, self.nbytes)
+            before += file.source.disk_bytes or 0
             if not matching[row]:
                 continue
             constants = constants_of(self._facts, row)
@@ -152,7 +166,7 @@ class Input:
             narrowed = replace(
                 request, columns=adapter.wanted if projection else None, predicate=predicate
             )
-            yield from file.tasks(narrowed, adapter, again=again)
+            yield from file.tasks(narrowed, adapter, place, again=again)
 
     def _lacking(self, file: OpenFile, predicate: Predicate | None) -> dict[str, pa.Scalar]:
         """A null for each column that the predicate asks for and the file does not have."""

@@ -11,11 +11,14 @@ import pyarrow as pa
 from arrowsmith.catalog import get_catalog
 from arrowsmith.context import Context
 from arrowsmith.errors import OptionError, SourceEmpty
+from arrowsmith.inputs.groups import gathered, with_empty
 from arrowsmith.inputs.hive import find_partitions
 from arrowsmith.inputs.input import Input
 from arrowsmith.inputs.probe import choose
 from arrowsmith.location import InputFile, Interruptible, WaitingFile, resolve
 from arrowsmith.plugin.options import build_options
+
+_PACKED_NOTHING = 512  # bytes: a gzip header may hold a file's name
 
 
 def open_input(
@@ -45,26 +48,35 @@ def open_input(
     for source in found:
         if isinstance(source, Interruptible):
             context.on_cancel(source.interrupt)
-    sources = _with_bytes(found, context)
+    chosen, empty = with_empty(found, choose(_with_bytes(found), spec, given))
+    for source in empty:
+        context.warn(f"{source.path}: an empty file, left out")
     partitions = find_partitions(
-        [source.path for source in sources],
+        [one.source.path for one in chosen],
         hive_partitioning,
         partition_types or {},
         context.warn,
     )
+    if file_path_column is None:
+        chosen, partitions = gathered(chosen, partitions, _folder(what))
     return Input(
-        choose(sources, spec, given),
+        chosen,
         context,
         partitions=partitions,
         file_path_column=file_path_column,
     )
 
 
-def _with_bytes(sources: list[InputFile], context: Context) -> list[InputFile]:
-    filled: list[InputFile] = []
-    empty: list[InputFile] = []
-    for source in sources:
-        (empty if _is_empty(source) else filled).append(source)
+def _folder(what: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> str | None:
+    """The directory that was named, if it was one of this machine."""
+    if not isinstance(what, str | os.PathLike):
+        return None
+    path = os.path.expanduser(os.fspath(what))
+    return path if os.path.isdir(path) else None
+
+
+def _with_bytes(sources: list[InputFile]) -> list[InputFile]:
+    filled = [source for source in sources if not _is_empty(source)]
     if not filled:
         what = "nothing came in" if isinstance(sources[0], WaitingFile) else "the file is empty"
         raise SourceEmpty(
@@ -72,12 +84,13 @@ def _with_bytes(sources: list[InputFile], context: Context) -> list[InputFile]:
             path=sources[0].path,
             hint="there is neither a header nor a row in it",
         )
-    for source in empty:
-        context.warn(f"{source.path}: an empty file, left out")
     return filled
 
 
 def _is_empty(source: InputFile) -> bool:
-    """Whether it has no bytes; of a pipe the first one tells."""
+    """Whether it has no bytes; the first tells of a pipe, and of what may be nothing compressed."""
     size = source.disk_bytes
-    return not size if size is not None else not source.head(1)
+    if size is None or (size <= _PACKED_NOTHING and source.compression is not None):
+        with source:
+            return not source.head(1)
+    return not size

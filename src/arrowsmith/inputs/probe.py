@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from fnmatch import fnmatchcase
 from pathlib import PurePath
 from typing import Any
 
@@ -73,6 +74,28 @@ def probe(source: InputFile) -> ReaderSpec:
 
 
 def _probe_all(sources: Sequence[InputFile]) -> list[tuple[ReaderSpec, str | None]]:
+    """Each file's reader; of a format that gathers files, what tells of these belongs to them."""
+    gathering = [spec for spec in get_catalog().readers().values() if spec.gathers]
+    tells = [any(is_sidecar(source.name, spec) for spec in gathering) for source in sources]
+    plain = [source for source, beside in zip(sources, tells, strict=True) if not beside]
+    found = dict(zip(map(id, plain), _probe_each(plain), strict=True))
+    for spec in gathering:
+        if not any(chosen is spec for chosen, _ in found.values()):
+            continue
+        for source in sources:
+            if is_sidecar(source.name, spec) or source.name.lower().endswith(spec.extensions):
+                found[id(source)] = spec, None
+    rest = [source for source in sources if id(source) not in found]
+    found.update(zip(map(id, rest), _probe_each(rest), strict=True))
+    return [found[id(source)] for source in sources]
+
+
+def is_sidecar(name: str, spec: ReaderSpec) -> bool:
+    """Whether a file of that name tells of others, if there are files of the format at all."""
+    return any(fnmatchcase(name.lower(), pattern) for pattern in spec.sidecars)
+
+
+def _probe_each(sources: Sequence[InputFile]) -> list[tuple[ReaderSpec, str | None]]:
     known: dict[str, tuple[ReaderSpec, str]] = {}
     found: list[tuple[ReaderSpec, str | None]] = []
     for source in sources:

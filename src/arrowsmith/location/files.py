@@ -14,7 +14,10 @@ class InputFile(Source, Protocol):
 
     Attributes:
         disk_bytes: bytes as stored; None where only reading tells (standard input).
+        position: where the last read ended, in bytes as stored; whoever reads may set it back.
     """
+
+    position: int
 
     @property
     def disk_bytes(self) -> int | None: ...

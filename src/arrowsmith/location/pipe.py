@@ -54,6 +54,7 @@ class Pipe:
         weakref.finalize(self, os.close, fd)
         self._end = 0
         self._ended = False
+        self._lost: SourceError | None = None
         self._memory = bytearray()
         self._file: int | None = None
         self._lock = threading.Lock()
@@ -127,6 +128,8 @@ class Pipe:
 
     def _pull(self, view: memoryview, check: Check) -> int:
         """The next bytes of the pipe, kept as well."""
+        if self._lost is not None:
+            raise self._lost
         if self._ended:
             return 0
         try:
@@ -138,7 +141,11 @@ class Pipe:
         except OSError as error:
             raise source_error(error, self.path) from error
         if count:
-            self._keep(view[:count])
+            try:
+                self._keep(view[:count])
+            except SourceError as error:  # these bytes are gone: nothing behind them can be read
+                self._lost = error
+                raise
         else:
             self._ended = True
         return count
@@ -201,7 +208,7 @@ class PipeSource:
         check: called while a read waits for the writer; what it raises ends the wait.
 
     Attributes:
-        path, name, compression: as :class:`arrowsmith.location.FileSource` has them.
+        path, name, compression, position: as :class:`arrowsmith.location.FileSource` has them.
         size, seekable, mappable: None and False until :meth:`settle` has made a file of it.
 
     Making one waits for the first bytes, which tell the compression.
@@ -223,6 +230,7 @@ class PipeSource:
         self._max_ratio = max_ratio
         self._check = check
         self._head: bytes | None = None
+        self.position = 0
         self.compression = detect(self._read_raw, self.path)
         self.seekable = self.mappable = False
         self.size = None
@@ -273,13 +281,14 @@ class PipeSource:
             if not count:
                 break
             filled += count
+        self.position = offset + filled
         return filled
 
     def open(self) -> BinaryIO:
         """A new buffered stream over the decompressed bytes, from the first."""
         raw: io.RawIOBase
         if self.compression is None:
-            raw = _PipeStream(self._pipe, self._check)
+            raw = _PipeStream(self, self._pipe, self._check)
         else:
             raw = DecompressedFile(self.path, self.compression, self._read_raw, self._max_ratio)
         return io.BufferedReader(raw, _BUFFER)
@@ -309,7 +318,9 @@ class PipeSource:
         self.close()
 
     def _read_raw(self, offset: int, size: int) -> bytes:
-        return self._pipe.read_at(offset, size, self._check)
+        data = self._pipe.read_at(offset, size, self._check)
+        self.position = offset + len(data)
+        return data
 
     def _need_seekable(self) -> None:
         if not self.seekable:
@@ -323,7 +334,8 @@ class PipeSource:
 class _PipeStream(io.RawIOBase):
     """A position of its own over a pipe."""
 
-    def __init__(self, pipe: Pipe, check: Check) -> None:
+    def __init__(self, source: PipeSource, pipe: Pipe, check: Check) -> None:
+        self._source = source
         self._pipe = pipe
         self._check = check
         self._position = 0
@@ -338,4 +350,5 @@ class _PipeStream(io.RawIOBase):
         view = memoryview(buffer).cast("B")
         count = self._pipe.read_into(self._position, view, self._check)
         self._position += count
+        self._source.position = self._position
         return count

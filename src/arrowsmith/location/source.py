@@ -64,6 +64,7 @@ class FileSource:
         disk_bytes: the file's size on disk.
         seekable, mappable: False for a compressed file.
         compression: ``"gzip"``, ``"zstd"``, ``"bz2"``, ``"xz"``, ``"lz4"`` or None, by content.
+        position: where the last read ended, in bytes as stored.
         absolute: where the file lies, whatever the folder that the process is in.
 
     Raises:
@@ -102,7 +103,7 @@ class FileSource:
         self._fd: int | None = None
         self._head: bytes | None = None
         self._identity: tuple[int, int, int] | None = None
-        self.disk_bytes = 0
+        self.disk_bytes = self.position = 0
         try:
             self._open_fd()
             self.compression = detect(self._read_raw, self.path) if self.disk_bytes else None
@@ -229,6 +230,7 @@ class FileSource:
             if count == 0:
                 break
             filled += count
+        self.position = offset + filled
         return filled
 
     def open(self) -> BinaryIO:
@@ -300,6 +302,7 @@ class FileSource:
             parts.append(part)
             offset += len(part)
             size -= len(part)
+        self.position = offset
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
 

@@ -15,11 +15,13 @@ class PipelineConfig:
 
     Attributes:
         batch_rows: ceiling of the rows in a batch between the stages.
-        worker_threads: threads that read, transform and encode; None for one a core.
+        worker_threads: most threads that read, transform and encode; None for one a core. So
+            many are awake as the stages keep at work and memory bears.
         buffer_capacity: batches that may wait between two stages.
         backpressure_threshold: share of the budget above which no further work is begun.
         memory_check_interval: longest time in seconds between two readings of the process's
-            memory; workers read it between their steps as well.
+            memory, which workers read between their steps as well, and of what machine and
+            cgroups have left.
 
     Raises:
         OptionError: a value is out of range.
@@ -51,11 +53,14 @@ class PipelineConfig:
     @property
     def threads(self) -> int:
         """The number of workers: as asked for, or one for each core this process may use."""
-        if self.worker_threads is not None:
-            return self.worker_threads
-        if hasattr(os, "sched_getaffinity"):
-            return max(1, len(os.sched_getaffinity(0)))
-        return os.cpu_count() or 1
+        return self.worker_threads if self.worker_threads is not None else usable_cores()
+
+
+def usable_cores() -> int:
+    """The cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return max(1, len(os.sched_getaffinity(0)))
+    return os.cpu_count() or 1
 
 
 @dataclass(slots=True)
@@ -76,7 +81,19 @@ class RunStats:
         blocked: seconds for which the source waited because memory or a queue was full.
         peak_memory: most bytes of anonymous memory above the start of the run.
         memory_limit: the budget in bytes.
+        lowest_available: fewest bytes that the machine, or a cgroup with a limit, had left; None
+            where nothing tells.
+        pressure_events: how often these got short, so that less was read ahead by fewer workers.
+        pressure_seconds: for how long they were.
         threads: number of workers.
+        workers: how many of them were awake on average.
+        bytes_read: bytes of the source, as stored, whose rows have been put in order.
+        bytes_total: bytes of the source; None where only reading tells of a pipe.
+        files_read: files of the source that are done.
+        files_total: files of the source.
+        current_file: the file whose rows are next in order; None before and after.
+        done: the share of the run that is done, 0 to 1, by the source's bytes or by a limit;
+            None where neither tells.
         restarts: 1 if the types had to be widened and the run began again.
         warnings: messages that are no errors.
     """
@@ -95,7 +112,17 @@ class RunStats:
     blocked: float = 0.0
     peak_memory: int = 0
     memory_limit: int = 0
+    lowest_available: int | None = None
+    pressure_events: int = 0
+    pressure_seconds: float = 0.0
     threads: int = 0
+    workers: float = 0.0
+    bytes_read: int = 0
+    bytes_total: int | None = None
+    files_read: int = 0
+    files_total: int = 0
+    current_file: str | None = None
+    done: float | None = None
     restarts: int = 0
     warnings: list[str] = field(default_factory=list)
 

@@ -14,22 +14,25 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 from arrowsmith.context import Context
 from arrowsmith.memory import MemoryGauge
-from arrowsmith.pipeline.config import PipelineConfig, RunStats
+from arrowsmith.pipeline.board import Board
+from arrowsmith.pipeline.config import PipelineConfig, RunStats, usable_cores
+from arrowsmith.pipeline.crew import Crew
 from arrowsmith.pipeline.ledger import Ledger
 from arrowsmith.pipeline.output.cuts import Cut, Cutter, Part
 from arrowsmith.pipeline.pieces import Drawn, Scan, Slot, at_stage, close, held_bytes, staged
+from arrowsmith.pipeline.pressure import PressureMonitor
 from arrowsmith.pipeline.rejects import RejectLog
 from arrowsmith.pipeline.tail import Tail, split_steps
+from arrowsmith.pipeline.track import Track
 from arrowsmith.pipeline.watch import Watch
 from arrowsmith.plugin.protocols import BoundTransform, Chunk, ScanTask
 
-_MOST_CUT = 64  # pieces on their way to the consumer: a batch may hold rows of a thousand files
 _SAMPLING = 0.02  # seconds: an encoding is long enough to peak between two calls of a worker
 
 
@@ -72,21 +75,15 @@ class Engine:
         self._stats = stats
         self._rejects = rejects
         self._progress = progress
-        self._ledger = Ledger(context.memory_limit, config, gauge, encoded)
         self._gauge = gauge
-        self._cond = threading.Condition()
-        self._scans: deque[Scan] = deque()
-        self._jobs: deque[Slot] = deque()
-        self._output: deque[Slot] = deque()
-        self._cuts: Iterator[Cut] | None = None
-        self._uncut = 0
-        self._flushing = False
-        self._draining = False
-        self._exhausted = False
-        self._ended = False
-        self._flushed = False
-        self._failure: BaseException | None = None
-        self._stopped = False
+        self._pressure = PressureMonitor(interval=config.memory_check_interval)
+        self._ledger = Ledger(context.memory_limit, config, gauge, encoded)
+        self._crew = Crew(config.threads, usable_cores())
+        self._board = Board(config, self._ledger, self._crew)
+        self._track = Track(stats, self._tail)
+        lock = threading.RLock()
+        self._cond = threading.Condition(lock)
+        self._woken = threading.Condition(lock)
         self._watch = Watch(min(config.memory_check_interval, _SAMPLING), self._tick, self._fail)
         self._threads: list[threading.Thread] = []
         self._began = time.perf_counter()
@@ -97,11 +94,12 @@ class Engine:
         self._stats.threads = self._config.threads
         self._stats.memory_limit = self._context.memory_limit
         if self._tail.enough:
-            self._exhausted = self._flushed = True
+            self._board.exhausted = self._board.flushed = True
             return self
+        self._feel()
         self._spawn(self._source_loop, "source")
         for number in range(self._config.threads):
-            self._spawn(self._worker_loop, f"worker-{number}")
+            self._spawn(partial(self._worker_loop, number), f"worker-{number}")
         self._watch.start()
         return self
 
@@ -111,26 +109,31 @@ class Engine:
     def stop(self) -> None:
         """End the run: nothing new is begun; returns when every thread has ended."""
         with self._cond:
-            self._stopped = True
+            self._board.stopped = True
             self._cond.notify_all()
-        if not self._finished:
+            self._woken.notify_all()
+        if not self._board.finished:
             self._context.cancel()
         current = threading.current_thread()
         for thread in self._threads:
             if thread is not current:
                 thread.join()
         self._watch.end()
-        for scan in self._scans:
+        for scan in self._board.scans:
             close(scan.iterator)
-        self._scans.clear()
-        self._jobs.clear()
-        self._output.clear()
-        close(self._cuts)
-        self._cuts = None
+        self._board.scans.clear()
+        self._board.jobs.clear()
+        self._board.output.clear()
+        close(self._board.cuts)
+        self._board.cuts = None
         close(self._tasks)
         self._gauge.sample()
         self._stats.peak_memory = max(self._stats.peak_memory, self._gauge.peak)
         self._stats.elapsed = time.perf_counter() - self._began
+        self._stats.workers = round(self._crew.mean, 2)
+        self._stats.pressure_events = self._pressure.events
+        self._stats.pressure_seconds = self._pressure.seconds
+        self._stats.lowest_available = self._pressure.lowest
 
     def results(self) -> Iterator[Any]:
         """The ordered output: encoded chunks, chunks or batches. Raises what a stage raised."""
@@ -139,15 +142,18 @@ class Engine:
 
     def deliveries(self) -> Iterator[tuple[Part, Any]]:
         """The ordered output with the file that each piece belongs to; None ends a file."""
+        board = self._board
         while True:
             with self._cond:
-                while not (self._failure or self._stopped or self._finished or self._next_ready):
+                while not (board.broken or board.finished or board.next_ready):
                     self._cond.wait()
-                if self._failure is not None:
-                    raise self._failure
-                if self._stopped or not self._output:
+                if board.failure is not None:
+                    raise board.failure
+                if board.stopped or not board.output:
+                    if board.finished:
+                        self._track.finish(whole=not board.ended)
                     return
-                slot = self._output.popleft()
+                slot = board.output.popleft()
                 if slot.failure is not None:
                     try:
                         raise slot.failure
@@ -163,19 +169,11 @@ class Engine:
                 self._ledger.used -= slot.nbytes
                 self._cond.notify_all()
 
-    @property
-    def _next_ready(self) -> bool:
-        return bool(self._output) and self._output[0].ready
-
-    @property
-    def _finished(self) -> bool:
-        return self._flushed and not self._output
-
     # --- the source ------------------------------------------------------------------------------
 
     def _source_loop(self) -> None:
         try:
-            while not self._over():
+            while not self._board.over:
                 began = time.perf_counter()
                 task = next(self._tasks, None)
                 with self._cond:
@@ -187,102 +185,63 @@ class Engine:
                     return
         except BaseException as error:
             with self._cond:
-                if not self._over():  # behind a limit nobody waits for it
-                    self._scans.append(Scan.failed(at_stage(error, "read")))
+                if not self._board.over:  # behind a limit nobody waits for it
+                    self._board.scans.append(Scan.failed(at_stage(error, "read")))
         with self._cond:
-            self._exhausted = True
+            self._board.exhausted = True
             self._cond.notify_all()
 
     def _admit(self, scan: Scan) -> bool:
         """Wait until the budget has room for another task; False if the run ended before."""
         began = time.perf_counter()
         with self._cond:
-            while not (self._over() or self._has_room_for(scan.cost)):
+            while not (self._board.over or self._board.has_room_for(scan.cost)):
                 self._cond.wait()
             self._stats.blocked += time.perf_counter() - began
-            if self._over():
+            if self._board.over:
                 return False
             self._ledger.used += scan.cost
-            self._scans.append(scan)
+            self._board.scans.append(scan)
             self._cond.notify_all()
             return True
 
-    def _has_room_for(self, cost: int) -> bool:
-        """Whether a task may begin; when nothing else is left to do, the budget does not matter."""
-        if not self._scans:
-            return self._ledger.may_admit(cost) or self._drained
-        return len(self._scans) <= self._config.threads and self._ledger.may_admit(cost)
-
-    def _over(self) -> bool:
-        return self._stopped or self._ended or self._failure is not None
-
-    @property
-    def _drained(self) -> bool:
-        """Nothing stands between the ordered output and the consumer."""
-        return self._delivered and self._cuts is None and not self._draining
-
-    @property
-    def _delivered(self) -> bool:
-        """Nothing that was cut is on its way to the consumer."""
-        return not (self._jobs or self._ledger.encoding or self._output)
-
     # --- the workers -----------------------------------------------------------------------------
 
-    def _worker_loop(self) -> None:
+    def _worker_loop(self, number: int) -> None:
         try:
-            while (work := self._pick()) is not None:
+            while (work := self._pick(number)) is not None:
+                self._crew.begin(number)
                 work()
-                self._ledger.relieve()
+                self._ledger.relieve(short=self._board.level < 1)
+                self._crew.end(number)
         except BaseException as error:
             self._fail(error)
 
-    def _pick(self) -> Callable[[], None] | None:
+    def _pick(self, number: int) -> Callable[[], None] | None:
         """The most urgent piece of work that the budget has room for; None at the end."""
+        board = self._board
         with self._cond:
             while True:
-                if self._stopped or self._failure is not None:
+                if board.broken:
                     return None
-                if not self._draining and self._has_ordered_work:
-                    self._draining = True
+                if number >= self._crew.active:
+                    self._woken.wait()
+                    continue
+                if not board.draining and board.has_ordered_work:
+                    board.draining = True
                     return self._drain
-                if self._jobs and self._ledger.may_encode(self._jobs[0].nbytes):
-                    slot = self._jobs.popleft()
+                if board.may_encode:
+                    slot = board.jobs.popleft()
                     self._ledger.encoding += 1
                     self._ledger.used += self._ledger.encode_cost(slot.nbytes)
-                    return lambda: self._encode_slot(slot)
-                scan = next(filter(self._may_advance, self._scans), None)
+                    return partial(self._encode_slot, slot)
+                scan = board.next_scan()
                 if scan is not None:
                     scan.busy = scan.started = True
-                    return lambda: self._advance(scan)
-                if self._flushed and not self._jobs:
+                    return partial(self._advance, scan)
+                if board.flushed and not board.jobs:
                     return None
                 self._cond.wait()
-
-    @property
-    def _has_ordered_work(self) -> bool:
-        if self._cuts is not None:
-            return self._may_cut
-        if self._scans:
-            return self._scans[0].pending
-        return self._exhausted and not self._flushed
-
-    @property
-    def _may_cut(self) -> bool:
-        """Whether the next piece may be cut; when nothing else is left to do, it always may."""
-        if self._delivered:
-            return True
-        return len(self._output) < _MOST_CUT and (not self._flushing or self._ledger.fits(0))
-
-    def _may_advance(self, scan: Scan) -> bool:
-        if scan.busy or scan.finished:
-            return False
-        capacity = self._config.buffer_capacity
-        if scan is self._scans[0]:
-            roomy = self._ledger.may_advance(scan.last) and len(self._output) < capacity
-            return roomy or self._drained
-        if not scan.started:
-            return True  # its cost is reserved since it was admitted
-        return len(scan.outputs) < capacity and self._ledger.may_advance(scan.last)
 
     def _advance(self, scan: Scan) -> None:
         """Draw one batch from a task and run the stateless steps over it."""
@@ -297,7 +256,7 @@ class Engine:
                 scan.finished = True
                 scan.iterator = None
                 self._ledger.used -= scan.cost
-            if self._ended:
+            if self._board.ended:
                 close(scan.iterator)
             self._cond.notify_all()
 
@@ -326,27 +285,28 @@ class Engine:
         except BaseException as error:
             with self._cond:
                 self._end_early()
-                self._cuts = None
-                self._output.append(Slot.failed(error))
-                self._draining, self._flushed = False, True
+                self._board.cuts = None
+                self._board.output.append(Slot.failed(error))
+                self._board.draining, self._board.flushed = False, True
 
     def _move(self) -> None:
+        board = self._board
         while True:
-            if self._cuts is not None and not self._put_cuts():
+            if board.cuts is not None and not self._put_cuts():
                 return
             with self._cond:
-                scan = self._scans[0] if self._scans and not self._over() else None
-                if scan is None and self._exhausted and not (self._scans or self._flushed):
-                    self._flushing = True
-                    self._cuts = self._tail.flush()
+                scan = board.scans[0] if board.scans and not board.over else None
+                if scan is None and board.exhausted and not (board.scans or board.flushed):
+                    board.flushing = True
+                    board.cuts = self._tail.flush()
                     continue
                 if scan is None or not scan.pending:
-                    self._draining = False
+                    board.draining = False
                     self._cond.notify_all()
                     return
                 drawn = scan.outputs.popleft() if scan.outputs else None
                 if drawn is None:
-                    self._scans.popleft()
+                    self._track.passed(board.scans.popleft().mark)
                     self._cond.notify_all()
             if drawn is not None:
                 self._take_in(drawn)
@@ -365,41 +325,43 @@ class Engine:
             batch = self._tail.step(drawn.batch)
         with self._cond:
             self._stats.seconds["transform"] += time.perf_counter() - began
-            self._uncut = batch.nbytes
-            self._ledger.used += self._uncut - drawn.size
-            self._cuts = self._tail.cut(batch)
+            self._board.uncut = batch.nbytes
+            self._ledger.used += self._board.uncut - drawn.size
+            self._board.cuts = self._tail.cut(batch)
             if self._tail.enough:
                 self._end_early()
 
     def _put_cuts(self) -> bool:
         """Cut on, until all is cut (True) or the consumer has enough to do for now (False)."""
-        assert self._cuts is not None
+        board = self._board
+        assert board.cuts is not None
         while True:
             with self._cond:
-                if self._stopped or self._failure is not None or not self._may_cut:
-                    self._draining = False
+                if board.broken or not board.may_cut:
+                    board.draining = False
                     self._cond.notify_all()
                     return False
             held = self._tail.held
-            cut = next(self._cuts, None)
+            cut = next(board.cuts, None)
             with self._cond:
                 self._ledger.used += self._tail.held - held
                 if cut is None:
-                    self._cuts = None
-                    self._ledger.used -= self._uncut
-                    self._uncut = 0
-                    self._flushed = self._flushing
+                    board.cuts = None
+                    self._ledger.used -= board.uncut
+                    board.uncut = 0
+                    board.flushed = board.flushing
                     return True
             self._put(cut)
 
     def _end_early(self) -> None:
         """Forget what was begun and has not been put in order yet."""
-        self._ended = True
-        for scan in self._scans:
+        self._look()
+        self._board.ended = True
+        for scan in self._board.scans:
             if not scan.busy:
                 close(scan.iterator)
-        self._scans.clear()
-        self._exhausted = True
+        self._board.scans.clear()
+        self._board.exhausted = True
         self._cond.notify_all()
 
     def _put(self, cut: Cut) -> None:
@@ -416,19 +378,34 @@ class Engine:
             self._ledger.used += slot.nbytes
             if not slot.end:
                 self._ledger.expect(slot.nbytes)
-            self._output.append(slot)
+            self._board.output.append(slot)
             if not slot.ready:
-                self._jobs.append(slot)
+                self._board.jobs.append(slot)
             self._cond.notify_all()
 
     # --- threads and failure ---------------------------------------------------------------------
 
     def _tick(self) -> None:
-        """Look at the memory also while all workers are in long calls."""
+        """Look at memory and workers, also while all of these are in long calls."""
         if self._progress is not None:
+            with self._cond:
+                self._look()
             self._progress(self._stats)
-        self._ledger.relieve()
+        self._feel()
+        self._ledger.relieve(short=self._board.level < 1)
+
+    def _look(self) -> None:
+        """Count how far the input is read."""
+        scans = self._board.scans
+        self._track.look(scans[0].mark if scans else None)
+
+    def _feel(self) -> None:
+        """Let as much be begun as memory around the run and the work at hand suggest."""
+        level = self._pressure.sample()
         with self._cond:
+            self._board.level = level
+            if self._crew.review(level):
+                self._woken.notify_all()
             self._cond.notify_all()  # there may be room again
 
     def _spawn(self, target: Callable[[], None], name: str) -> None:
@@ -438,6 +415,6 @@ class Engine:
 
     def _fail(self, error: BaseException) -> None:
         with self._cond:
-            if self._failure is None:
-                self._failure = error
+            if self._board.failure is None:
+                self._board.failure = error
             self._cond.notify_all()

@@ -13,6 +13,7 @@ _OVERHEAD = 4 << 20  # of the run: what is imported late, pages yet to be given 
 _THREAD_OVERHEAD = 3 << 20  # of each thread: its stack, codecs and caches of the allocators
 _HARD = 0.95  # share of the budget at which the measured memory itself stops new work
 _RELIEF_PAUSE = 0.02  # seconds between two calls of a thread, which cost up to a millisecond each
+_SHORT_PAUSE = 0.25  # the same while the budget has room and others need memory
 
 
 class Ledger:
@@ -83,15 +84,19 @@ class Ledger:
             enough = int(nbytes / self._threshold) + self._overhead
             raise budget_exceeded(what, enough, self.limit)
 
-    def relieve(self) -> None:
+    def relieve(self, short: bool = False) -> None:
         """Measure; when memory runs short, have the allocator give back what it hoards.
 
         Some allocators only give back the calling thread's share, so each thread calls it.
+
+        Args:
+            short: the machine runs short, whatever the budget says.
         """
-        if self._gauge.sample() <= self._high:
+        over = self._gauge.sample() > self._high
+        if not (over or short):
             return
         now = time.monotonic()
         if now >= getattr(self._local, "next", 0.0):
-            self._local.next = now + _RELIEF_PAUSE
+            self._local.next = now + (_RELIEF_PAUSE if over else _SHORT_PAUSE)
             release_unused()
             self._gauge.sample()

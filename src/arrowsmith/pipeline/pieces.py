@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from arrowsmith.context import Context
 from arrowsmith.errors import ArrowsmithError
+from arrowsmith.inputs import Mark
 from arrowsmith.pipeline.config import RunStats
 from arrowsmith.pipeline.output.cuts import Cut
 from arrowsmith.plugin.protocols import BoundTransform, Reject, ScanTask
@@ -57,18 +58,20 @@ class Scan:
         iterator: gives the batches; None when there are no more.
         outputs: what was drawn and is not yet in order.
         last: bytes of its last batch.
+        mark: how far the input is read with it, where the task tells.
         busy: a worker is advancing it.
         started: a worker has advanced it before.
         finished: nothing more will be appended to ``outputs``.
     """
 
-    __slots__ = ("busy", "cost", "finished", "iterator", "last", "outputs", "started")
+    __slots__ = ("busy", "cost", "finished", "iterator", "last", "mark", "outputs", "started")
 
     def __init__(self, task: ScanTask | None) -> None:
         self.cost = task.cost if task is not None else 0
         self.iterator: Iterator[pa.RecordBatch] | None = task.read() if task is not None else None
         self.outputs: deque[Drawn] = deque()
         self.last = 0
+        self.mark: Mark | None = getattr(task, "mark", None)
         self.busy = False
         self.started = False
         self.finished = task is None

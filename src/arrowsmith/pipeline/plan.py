@@ -206,12 +206,13 @@ def make_plan(
     columns = _needed(steps, inputs) if narrow else None
     if columns is not None:
         steps = _narrowed(steps, inputs, columns)
+    batch_bytes = max(_LEAST_BATCH, min(_MOST_BATCH, context.memory_limit // 32))
     request = ScanRequest(
         columns=columns,
         predicate=_pushed_predicate(steps),
         limit=_pushed_limit(steps),
-        batch_rows=batch_rows,
-        batch_bytes=max(_LEAST_BATCH, min(_MOST_BATCH, context.memory_limit // 32)),
+        batch_rows=_fewer_rows(batch_rows, batch_bytes, inputs[0], steps),
+        batch_bytes=batch_bytes,
     )
     return Plan(request, steps, [verb.label for verb in verbs], inputs[-1])
 
@@ -220,6 +221,24 @@ def _bound(verb: Verb, schema: pa.Schema, context: RunContext, fit: Fit | None) 
     made = verb.make(context)
     bound: BoundTransform = made.bind(schema, fit.state) if fit is not None else made.bind(schema)
     return bound
+
+
+def _fewer_rows(rows: int, nbytes: int, schema: pa.Schema, steps: Sequence[BoundTransform]) -> int:
+    """The rows of a batch that no step makes much larger than ``nbytes``: some widen rows a lot."""
+    widest = max((_row_bytes(step.schema) for step in steps), default=0)
+    return min(rows, max(1, nbytes // widest)) if widest > _row_bytes(schema) else rows
+
+
+def _row_bytes(schema: pa.Schema) -> int:
+    """Of the columns of a fixed width."""
+    return sum(_bits(kind) for kind in schema.types) // 8
+
+
+def _bits(kind: pa.DataType) -> int:
+    try:
+        return int(kind.bit_width)
+    except ValueError:  # texts, lists
+        return 0
 
 
 def _needed(steps: Sequence[BoundTransform], inputs: Sequence[pa.Schema]) -> tuple[str, ...] | None:

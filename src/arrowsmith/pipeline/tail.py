@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import pyarrow as pa
 
 from arrowsmith.pipeline.output.cuts import Cut, Cutter, PlainPart
-from arrowsmith.plugin.protocols import BoundTransform, LimitingTransform
+from arrowsmith.plugin.protocols import BoundTransform, FinishingTransform, LimitingTransform
 
 
 class Tail:
@@ -20,14 +20,21 @@ class Tail:
 
     def __init__(self, steps: Sequence[BoundTransform], cutter: Cutter | None) -> None:
         self._steps = steps
-        self._limits = [step for step in steps if isinstance(step, LimitingTransform)]
+        limits = [step for step in steps if isinstance(step, LimitingTransform)]
+        self._limits = [(limit, limit.rows_left) for limit in limits]
         self._cutter = cutter
         self._whole = PlainPart()
 
     @property
     def enough(self) -> bool:
         """A limit is reached: no further input can change the output."""
-        return any(limit.rows_left == 0 for limit in self._limits)
+        return any(limit.rows_left == 0 for limit, _ in self._limits)
+
+    @property
+    def used(self) -> float | None:
+        """The share of the rows let through by the limit that is nearest to its end, or None."""
+        shares = [1 - limit.rows_left / max(rows, 1) for limit, rows in self._limits]
+        return max(shares, default=None)
 
     def step(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """The batch after the ordered steps."""
@@ -50,7 +57,12 @@ class Tail:
             yield from self._cutter.push(batch)
 
     def flush(self) -> Iterator[Cut]:
-        """What is left at the end."""
+        """What is left at the end, in steps that keep rows and in the cutter."""
+        for place, step in enumerate(self._steps):
+            for batch in step.finish() if isinstance(step, FinishingTransform) else ():
+                for later in self._steps[place + 1 :]:
+                    batch = later(batch)
+                yield from self.cut(batch)
         if self._cutter is not None:
             yield from self._cutter.flush()
 

@@ -5,7 +5,7 @@ Plugins need no other module of the core at run time. pyarrow appears in annotat
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from types import TracebackType
@@ -64,6 +64,23 @@ class Source(Protocol):
     def check_unchanged(self) -> None:
         """Raise ``SourceChanged`` if size or modification time differ from when it was opened."""
         ...
+
+
+@runtime_checkable
+class SourceGroup(Protocol):
+    """Many files as one source, for a reader whose spec says ``gathers``.
+
+    It is a ``Source`` that cannot be read itself: its ``path`` is the directory of the files. A
+    reader opens members when it reads them, and closes each (``with member: ...``) soon after.
+
+    Attributes:
+        members: the files, in the order of the rows; sidecars are among them.
+    """
+
+    path: str
+
+    @property
+    def members(self) -> Sequence[Source]: ...
 
 
 class Target(Protocol):
@@ -256,6 +273,18 @@ class ScanTask(Protocol):
     def read(self) -> Iterator[pa.RecordBatch]:
         """The batches, in order. Called once, on any thread."""
         ...
+
+
+@runtime_checkable
+class MeasuredTask(Protocol):
+    """A ``ScanTask`` that knows about how many bytes of the file, as stored, it covers.
+
+    It serves to show progress. Without it, what counts is how far the file has been read, which
+    tells nothing where that is not front to back or the file is mapped. None is as good as without.
+    """
+
+    @property
+    def nbytes(self) -> int | None: ...
 
 
 class Reader(Protocol):
@@ -471,6 +500,15 @@ class LimitingTransform(Protocol):
 
     @property
     def rows_left(self) -> int: ...
+
+
+@runtime_checkable
+class FinishingTransform(Protocol):
+    """An ordered bound transform that keeps rows back, and gives what is left at the end."""
+
+    def finish(self) -> Iterator[pa.RecordBatch]:
+        """The last batches, of its ``schema``; called once, behind the last batch."""
+        ...
 
 
 class FittedTransform(Protocol):

@@ -103,6 +103,7 @@ class RemoteSource:
         seekable: the server knows ranges, and the object is not compressed.
         mappable: False.
         compression: by content, or None.
+        position: where the last read ended, in bytes as stored.
     """
 
     mappable = False
@@ -133,6 +134,7 @@ class RemoteSource:
         self._ahead: Ahead | None = None
         self._settled = False  # what was kept since it was found is known to hold still
         self._reads = 0  # under way
+        self.position = 0
         self._close_later = False
 
     def __repr__(self) -> str:
@@ -235,6 +237,7 @@ class RemoteSource:
             self._reads += 1
         try:
             self._fill_now(offset, view)
+            self.position = offset + len(view)
         finally:
             with self._lock:
                 self._reads -= 1
@@ -322,11 +325,14 @@ class RemoteSource:
             read_at, raw = self._read_raw, _RangeStream(self)
         else:
             handle, _, _ = self._opened()
-            raw = stream = ObjectStream(handle, self._session, self.path)
+            raw = stream = ObjectStream(handle, self._session, self.path, self._moved)
             read_at = stream.read_at
         if self.compression is not None:
             raw = _Peeled(raw, self.path, self.compression, read_at, self._max_ratio)
         return io.BufferedReader(raw, _BUFFER)
+
+    def _moved(self, position: int) -> None:
+        self.position = position
 
     def map(self) -> pa.Buffer:
         raise SourceError("a remote object cannot be mapped", path=self.path, hint="copy it here")

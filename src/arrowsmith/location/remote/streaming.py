@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from arrowsmith.location.remote.session import Session
@@ -22,13 +23,17 @@ class ObjectStream(io.RawIOBase):
         handle: the object.
         session: where to wait; in use until the stream is closed.
         path: for messages.
+        moved: told where each read ended.
     """
 
-    def __init__(self, handle: Handle, session: Session, path: str) -> None:
+    def __init__(
+        self, handle: Handle, session: Session, path: str, moved: Callable[[int], None]
+    ) -> None:
         self._handle = handle
         self._session = session
         self._pool = session.enter()
         self._path = path
+        self._moved = moved
         self._answer: Streaming | None = None
         self._position = 0
         self._had = 0  # of the present answer
@@ -53,6 +58,7 @@ class ObjectStream(io.RawIOBase):
     def _next(self, size: int) -> bytes:
         data = self._pool.run(lambda: self._tried(size)) if size else b""
         self._position += len(data)
+        self._moved(self._position)
         return data
 
     def _tried(self, size: int) -> bytes:

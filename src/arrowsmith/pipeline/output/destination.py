@@ -10,7 +10,8 @@ from urllib.parse import unquote
 from arrowsmith.catalog import get_catalog
 from arrowsmith.errors import OptionError, TargetError, UnknownName
 from arrowsmith.location import OutputFile, format_suffix, open_target, remote_scheme
-from arrowsmith.location.directory import DirectoryTarget, first_file
+from arrowsmith.location.directory import DirectoryTarget
+from arrowsmith.location.parts import first_file
 from arrowsmith.location.places import STANDARD
 from arrowsmith.pipeline.output.shape import Shape
 from arrowsmith.plugin.options import build_options

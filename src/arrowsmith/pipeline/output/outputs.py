@@ -13,7 +13,7 @@ from arrowsmith.catalog import get_catalog
 from arrowsmith.context import Context
 from arrowsmith.errors import TargetError
 from arrowsmith.location import InputFile, OutputFile, check_not_source, remote_scheme
-from arrowsmith.location.directory import part_name
+from arrowsmith.location.parts import part_name
 from arrowsmith.location.places import STANDARD
 from arrowsmith.pipeline.chunks import BatchSizes, Chunker
 from arrowsmith.pipeline.output.continuing import begin_behind

@@ -1,0 +1,133 @@
+"""What lies between the stages of a run, and which piece of it may be taken up next."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+
+from arrowsmith.pipeline.config import PipelineConfig
+from arrowsmith.pipeline.crew import Crew
+from arrowsmith.pipeline.ledger import Ledger
+from arrowsmith.pipeline.output.cuts import Cut
+from arrowsmith.pipeline.pieces import Scan, Slot
+
+_MOST_CUT = 64  # pieces on their way to the consumer: a batch may hold rows of a thousand files
+
+
+class Board:
+    """The queues of a run and the rules of admission. All of it is used under the engine's lock.
+
+    Whatever runs short, memory around the run included, somebody can always move: see "Memory" in
+    docs/ARCHITECTURE.md.
+
+    Args:
+        config: queue sizes.
+        ledger: the budget's account.
+        crew: for how many workers tasks are read ahead.
+
+    Attributes:
+        scans: tasks under way, in order.
+        jobs: pieces that wait to be encoded.
+        output: pieces in order, for the consumer.
+        cuts: gives the pieces of the batch that is being cut.
+        uncut: bytes of that batch.
+        flushing: ``cuts`` are the last.
+        draining: a worker is putting in order.
+        exhausted: no further task will come.
+        ended: what is left of the input changes nothing any more.
+        flushed: no further piece will come.
+        stopped: the consumer has ended the run.
+        failure: what ends the run.
+        level: share of the usual read-ahead that memory around the run bears.
+    """
+
+    def __init__(self, config: PipelineConfig, ledger: Ledger, crew: Crew) -> None:
+        self.scans: deque[Scan] = deque()
+        self.jobs: deque[Slot] = deque()
+        self.output: deque[Slot] = deque()
+        self.cuts: Iterator[Cut] | None = None
+        self.uncut = 0
+        self.flushing = False
+        self.draining = False
+        self.exhausted = False
+        self.ended = False
+        self.flushed = False
+        self.stopped = False
+        self.failure: BaseException | None = None
+        self.level = 1.0
+        self._buffer_capacity = config.buffer_capacity
+        self._ledger = ledger
+        self._crew = crew
+
+    @property
+    def over(self) -> bool:
+        """Nothing more is to be read."""
+        return self.stopped or self.ended or self.failure is not None
+
+    @property
+    def broken(self) -> bool:
+        """Nothing more is to be done."""
+        return self.stopped or self.failure is not None
+
+    @property
+    def next_ready(self) -> bool:
+        """The consumer can have the next piece."""
+        return bool(self.output) and self.output[0].ready
+
+    @property
+    def finished(self) -> bool:
+        """The consumer has had everything."""
+        return self.flushed and not self.output
+
+    def has_room_for(self, cost: int) -> bool:
+        """Whether a task may begin; when nothing else is left to do, the budget does not matter."""
+        if not self.scans:
+            return self._ledger.may_admit(cost) or self._drained
+        ahead = int(self.level * self._crew.ahead)
+        return len(self.scans) <= ahead and self._ledger.may_admit(cost)
+
+    @property
+    def has_ordered_work(self) -> bool:
+        """There is something to put in order."""
+        if self.cuts is not None:
+            return self.may_cut
+        if self.scans:
+            return self.scans[0].pending
+        return self.exhausted and not self.flushed
+
+    @property
+    def may_cut(self) -> bool:
+        """Whether the next piece may be cut; when nothing else is left to do, it always may."""
+        if self._delivered:
+            return True
+        return len(self.output) < _MOST_CUT and (not self.flushing or self._ledger.fits(0))
+
+    @property
+    def may_encode(self) -> bool:
+        """Whether the next piece may be encoded."""
+        return bool(self.jobs) and self._ledger.may_encode(self.jobs[0].nbytes)
+
+    def next_scan(self) -> Scan | None:
+        """The first task that may give a batch."""
+        return next(filter(self._may_advance, self.scans), None)
+
+    def _may_advance(self, scan: Scan) -> bool:
+        if scan.busy or scan.finished:
+            return False
+        capacity = max(1, int(self.level * self._buffer_capacity))
+        if scan is self.scans[0]:
+            roomy = self._ledger.may_advance(scan.last) and len(self.output) < capacity
+            return roomy or self._drained
+        if not scan.started:
+            return True  # its cost is reserved since it was admitted
+        return len(scan.outputs) < capacity and self._ledger.may_advance(scan.last)
+
+    @property
+    def _drained(self) -> bool:
+        """Nothing stands between the ordered output and the consumer."""
+        return self._delivered and self.cuts is None and not self.draining
+
+    @property
+    def _delivered(self) -> bool:
+        """Nothing that was cut is on its way to the consumer."""
+        return not (self.jobs or self._ledger.encoding or self.output)
