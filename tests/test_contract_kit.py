@@ -33,7 +33,8 @@ def wrong_formats(
 ) -> None:
     """The formats of tests/wrong_formats are all that is installed; their litter is not here."""
     monkeypatch.chdir(tmp_path_factory.mktemp("litter"))
-    entries = [("numbers", "wrong_formats"), ("heavy", "wrong_formats.heavy")]
+    entries = [(name, f"wrong_formats.{name}") for name in ("heavy", "early")]
+    entries.append(("numbers", "wrong_formats"))
     points = [EntryPoint(name, value, "arrowsmith") for name, value in entries]
     monkeypatch.setattr(arrowsmith.catalog, "_shared", Catalog(points))
 
@@ -43,10 +44,17 @@ class TestNumbers(ReaderContract):
     samples = {"a.numbers": NUMBERS, "b.numbers": b"7\n"}
     damaged = {"bad.numbers": BAD}
 
+    def large_sample(self, path: Path, nbytes: int) -> None:
+        line = b"7".ljust(4095) + b"\n"
+        with path.open("wb") as file:
+            for _ in range(nbytes >> 20):
+                file.write(line * 256)
+
 
 class TestNumbersSink(SinkContract):
     name = "numberssink"
     table = TABLE
+    budget = 32 << 20
 
 
 class TestNumbersRoundTrip(RoundTripContract):
@@ -90,6 +98,32 @@ WRONG = [
     (TestNumbers, "linesofsplit", "test_bad_records_have_their_place_in_splits", "line=1"),
     (TestNumbers, "ignoresstreamerrors", "test_cut_compressed_file_is_an_error", "no error"),
     (TestNumbers, "greedyprobe", "test_other_files_are_left_alone", "claims a csv file"),
+    (TestNumbers, "certainprobe", "test_others_are_never_claimed_for_certain", "is certain of"),
+    (TestNumbers, "forgetssplit", "test_requests_combine", "where n >="),
+    (TestNumbers, "otherwhenempty", "test_nothing_matches", "has the schema"),
+    (TestNumbers, "ignorespredicate", "test_declared_predicate_leaves_rows_out", "all rows of all"),
+    (
+        TestNumbers,
+        "undeclaredcount",
+        "test_undeclared_capabilities_are_absent",
+        "count.. gives 400",
+    ),
+    (TestNumbers, "undeclaredprojection", "test_undeclared_capabilities_are_absent", "columns"),
+    (TestNumbers, "undeclaredpredicate", "test_undeclared_capabilities_are_absent", "condition"),
+    (TestNumbers, "splitsofprocess", "test_splits_are_read_in_another_process", "0 rows"),
+    (TestNumbers, "claimsmapped", "test_residency_is_as_declared", "buffers are copies"),
+    (TestNumbers, "claimsranges", "test_residency_is_as_declared", "read to its end"),
+    (TestNumbers, "liesoverfile", "test_residency_is_as_declared", "lie over the mapped file"),
+    (TestNumbers, "greedyallocator", "test_damage_is_an_error_or_a_table", "bytes of memory"),
+    (TestNumbers, "slurpsfile", "test_memory_of_reading", "bytes of memory"),
+    (
+        TestNumbers,
+        "early",
+        "test_implementation_is_imported_when_used",
+        "before anything is opened",
+    ),
+    (TestNumbers, "slow", "test_implementation_is_imported_when_used", "imports pandas"),
+    (TestNumbers, "heavyprobe", "test_spec_module_is_light", "hooks and probe imports numpy"),
     (TestNumbers, "raisingprobe", "test_probe_survives_any_bytes", "raises ValueError"),
     (TestNumbers, "silentoptions", "test_options_are_described", "base"),
     (TestNumbers, "heavy", "test_spec_module_is_light", "imports numpy"),
@@ -104,6 +138,11 @@ WRONG = [
     (TestNumbersSink, "leaveshandleopen", "test_nothing_is_left_open", "open files"),
     (TestNumbersSink, "leaveshandleopen", "test_exception_leaves_nothing", "open files"),
     (TestNumbersSink, "claimsparallel", "test_capability_parallel_is_true", "parallel is True"),
+    (TestNumbersSink, "claimsappend", "test_capability_append_is_true", "append is True"),
+    (TestNumbersSink, "swallowsinterrupt", "test_interruption_comes_through", "is swallowed"),
+    (TestNumbersSink, "pathwriter", "test_kill_leaves_the_old_file", "old file is gone"),
+    (TestNumbersSink, "writesbeside", "test_kill_leaves_the_old_file", "target.open"),
+    (TestNumbersSink, "holdsall", "test_memory_of_writing", "bytes of memory"),
     (TestNumbersRoundTrip, "nullstozero", "test_nulls_come_back", "row 0"),
     (TestDouble, "otheroutput", "test_schema_is_known_before_rows", "another schema"),
     (TestDouble, "countsperbatch", "test_batch_bounds_do_not_matter", "batches of 1 rows"),

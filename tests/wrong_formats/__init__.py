@@ -6,7 +6,7 @@ The format: a number a line. Its columns are the number and its text.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from arrowsmith.plugin import (
     Head,
@@ -40,6 +40,13 @@ READERS = (
     "OneThreadOnly",
     "LinesOfSplit",
     "IgnoresStreamErrors",
+    "ForgetsSplit",
+    "OtherWhenEmpty",
+    "IgnoresPredicate",
+    "SplitsOfProcess",
+    "LiesOverFile",
+    "GreedyAllocator",
+    "SlurpsFile",
 )
 SINKS = (
     "NumbersSink",
@@ -49,6 +56,9 @@ SINKS = (
     "LateOpener",
     "WholeBuffers",
     "LeavesHandleOpen",
+    "SwallowsInterrupt",
+    "WritesBeside",
+    "HoldsAll",
 )
 TRANSFORMS = (
     "Double",
@@ -84,8 +94,16 @@ def greedy_probe(head: Head) -> Match:
     return Match.LIKELY
 
 
+def certain_probe(head: Head) -> Match:
+    short = 0 < len(head.head) < 4 and not head.head[:1].isdigit()
+    return Match.CERTAIN if short else probe(head)
+
+
 def raising_probe(head: Head) -> Match:
     return Match.LIKELY if int(head.head.split(b"\n")[0]) >= 0 else Match.NO
+
+
+CAPABILITIES = ReaderCapabilities(projection=True, predicate=True, split=True, count=True)
 
 
 def reader(name: str, impl: str = "", **spec: object) -> ReaderSpec:
@@ -95,9 +113,7 @@ def reader(name: str, impl: str = "", **spec: object) -> ReaderSpec:
             "impl": f"wrong_formats.readers:{impl or name}",
             "options": Options,
             "summary": "numbers",
-            "capabilities": ReaderCapabilities(
-                projection=True, predicate=True, split=True, count=True
-            ),
+            "capabilities": CAPABILITIES,
             **spec,
         }
     )
@@ -108,6 +124,13 @@ def arrowsmith_readers() -> Iterable[ReaderSpec]:
     yield from (reader(name) for name in READERS if name != "Numbers")
     yield reader("Numbers", extensions=(".numbers",), probe=probe)
     yield reader("GreedyProbe", "Numbers", probe=greedy_probe)
+    yield reader("CertainProbe", "Numbers", probe=certain_probe)
+    for name in ("count", "projection", "predicate"):
+        denied = replace(CAPABILITIES, **{name: False})
+        yield reader(f"undeclared{name}", "Numbers", capabilities=denied)
+    for name in ("mapped", "ranges"):
+        claimed = replace(CAPABILITIES, residency=name)
+        yield reader(f"claims{name}", "Numbers", capabilities=claimed)
     yield reader("RaisingProbe", "Numbers", probe=raising_probe)
     yield reader("SilentOptions", "Numbers", options=SilentOptions)
 
@@ -125,6 +148,7 @@ def arrowsmith_sinks() -> Iterable[SinkSpec]:
 
     yield from (spec(name.lower(), name) for name in SINKS)
     yield spec("claimsparallel", "NumbersSink", parallel=True)
+    yield spec("claimsappend", "NumbersSink", append=True)
     yield spec("numbers", "NumbersSink")
     yield spec("nullstozero", "NumbersSink")
 

@@ -76,3 +76,25 @@ class LeavesHandleOpen(NumbersSink):
     def write(self, batch: pa.RecordBatch) -> None:
         super().write(batch)
         os.open(os.devnull, os.O_RDONLY)
+
+
+class SwallowsInterrupt(NumbersSink):
+    def _put(self, data: bytes) -> None:
+        with suppress(KeyboardInterrupt):
+            self.stream.write(data)
+
+
+class WritesBeside(NumbersSink):
+    def write(self, batch: pa.RecordBatch) -> None:
+        super().write(batch)
+        Path(f"{self.target.path}.index").write_bytes(b"")
+
+
+class HoldsAll(NumbersSink):
+    held = b""
+
+    def _put(self, data: bytes) -> None:
+        self.held += data
+
+    def commit(self) -> None:
+        self.stream.write(self.held)

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 import click
 
 import arrowsmith
-from arrowsmith.cli.guard import guarded
+from arrowsmith.cli.guard import guarded, leave
 
 COMMANDS = {
     "convert": "Convert files from any format to any format.",
@@ -23,6 +23,7 @@ COMMANDS = {
     "formats": "List the formats, or the options of one.",
     "transforms": "List the transforms, or the options of one.",
     "plugins": "List the plugins and their health.",
+    "plugin": "Begin a plugin, or check one that is installed.",
 }
 
 
@@ -65,7 +66,7 @@ class LazyGroup(click.Group):
             with self.make_context(prog_name or "arrowsmith", given) as ctx:
                 self.invoke(ctx)
 
-        sys.exit(guarded(run))
+        leave(guarded(run))
 
 
 @click.group(

@@ -148,8 +148,8 @@ def _option_texts(text: str) -> list[str]:
     return [text[a:b] for a, b in zip(starts, [*commas, len(text)], strict=True)]
 
 
-def column_names(text: str) -> list[str]:
-    """``a,b`` as names; one with a comma in it stands in double quotes.
+def column_names(text: str, option: str = "--columns") -> list[str]:
+    """``a,b`` as names, given with ``option``; one with a comma in it stands in double quotes.
 
     Example:
         >>> column_names('a, "b,c"')
@@ -160,7 +160,7 @@ def column_names(text: str) -> list[str]:
     try:
         names = next(csv.reader([text], skipinitialspace=True, strict=True), [])
     except csv.Error as error:
-        raise OptionError(f"--columns {text!r} cannot be taken apart: {error}") from None
+        raise OptionError(f"{option} {text!r} cannot be taken apart: {error}") from None
     if not names or not all(names):
-        raise OptionError("--columns has an empty name", hint="write it like --columns id,text")
+        raise OptionError(f"{option} has an empty name", hint=f"write it like {option} id,lang")
     return names

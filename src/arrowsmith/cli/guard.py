@@ -9,9 +9,10 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import threading
 import warnings
 from collections.abc import Callable, Iterator
-from typing import TextIO
+from typing import NoReturn, TextIO
 
 import click
 
@@ -35,6 +36,16 @@ def guarded(run: Callable[[], None]) -> int:
     for stream in (sys.stdout, sys.stderr):
         _settle(stream)
     return code
+
+
+def leave(code: int) -> NoReturn:
+    """Exit; of an interrupted command at once, whatever a thread of its still waits for.
+
+    A request to a bucket cannot be broken off, and as it ends Python has pyarrow wait for it.
+    """
+    if code in (130, 143) and any(thread.daemon for thread in threading.enumerate()):
+        os._exit(code)
+    sys.exit(code)
 
 
 def _outcome(run: Callable[[], None]) -> int:

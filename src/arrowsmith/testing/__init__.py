@@ -16,9 +16,13 @@ from __future__ import annotations
 from arrowsmith.testing.checks import KitContext, expect, expect_same_table
 from arrowsmith.testing.damage import DamageContract
 from arrowsmith.testing.feed import TableFeed, collect
+from arrowsmith.testing.interruption import InterruptionContract
+from arrowsmith.testing.memory import MemoryContract
 from arrowsmith.testing.plugins import PluginContract
 from arrowsmith.testing.probing import ProbeContract
 from arrowsmith.testing.readers import Damaged, ReaderContract
+from arrowsmith.testing.requests import RequestContract
+from arrowsmith.testing.residency import ResidencyContract
 from arrowsmith.testing.roundtrip import RoundTripContract
 from arrowsmith.testing.sinks import SinkContract
 from arrowsmith.testing.transforms import TransformContract
@@ -26,10 +30,14 @@ from arrowsmith.testing.transforms import TransformContract
 __all__ = [
     "DamageContract",
     "Damaged",
+    "InterruptionContract",
     "KitContext",
+    "MemoryContract",
     "PluginContract",
     "ProbeContract",
     "ReaderContract",
+    "RequestContract",
+    "ResidencyContract",
     "RoundTripContract",
     "SinkContract",
     "TableFeed",

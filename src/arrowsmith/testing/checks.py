@@ -65,6 +65,8 @@ def table_of(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> pa.Table:
     kept = []
     for batch in batches:
         batch.validate(full=True)
+        same = batch.schema.equals(schema)
+        expect(same, f"a batch has the columns\n{batch.schema}\nexpected\n{schema}")
         kept.append(batch)
     return pa.Table.from_batches(kept, schema=schema)
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import gzip
-import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
@@ -25,10 +24,13 @@ from arrowsmith.testing.checks import (
     table_of,
     within,
 )
-from arrowsmith.testing.probing import ProbeContract
+from arrowsmith.testing.mutations import mutations
+from arrowsmith.testing.opening import SampleContract
+from arrowsmith.testing.peak import peak_since
 
-_TRUNCATIONS = 32
-_FLIPS = 64
+_MUTATIONS = 400  # of all samples together
+_SCANNED = 1 << 16  # bytes that are looked through for the ends of lines
+_BLOW_UP = 192 << 20  # bytes that no small file may take
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,7 @@ class Damaged:
     rows: int
 
 
-class DamageContract(ProbeContract):
+class DamageContract(SampleContract):
     """Checks with damaged files; part of ``ReaderContract``.
 
     Attributes:
@@ -57,13 +59,29 @@ class DamageContract(ProbeContract):
     damaged: Mapping[str, Damaged] = {}
 
     def test_damage_is_an_error_or_a_table(self, tmp_path: Path) -> None:
-        """Files cut short or with flipped bits: never a crash, a hang or a foreign exception."""
-        for name, what, data in self._mutations():
+        """Files cut short, with flipped bits, or put together wrongly: never a crash, a hang, a
+        foreign exception, or memory that has nothing to do with the file's size."""
+        each = max(64, _MUTATIONS // max(len(self.samples), 1))
+        for name, data in self.samples.items():
             path = tmp_path / name
-            path.write_bytes(data)
-            where = f"{name} {what}"
-            with quiet():
-                within(PATIENCE, lambda p=path, w=where: self._survives(p, w), where)  # type: ignore[misc]
+            others = [one for one in self.samples.values() if one is not data]
+            for what, damaged in mutations(data, others, each, self.structural_places(data)):
+                path.write_bytes(damaged)
+                where = f"{name} {what}"
+                with quiet(), peak_since() as peak:
+                    within(PATIENCE, lambda p=path, w=where: self._survives(p, w), where)  # type: ignore[misc]
+                taken = peak.growth()
+                expect(
+                    taken < _BLOW_UP + 16 * len(data),
+                    f"{where}: takes {taken:,} bytes of memory; check lengths against the file's"
+                    " size before anything is allocated",
+                )
+
+    def structural_places(self, data: bytes) -> Iterable[int]:
+        """Offsets at which a file may be cut in a way of its own: the ends of headers, blocks and
+        records. As it is, the ends of lines; override it where a format has others."""
+        ends = [place + 1 for place, byte in enumerate(data[:_SCANNED]) if byte == 0x0A]
+        return ends[:8] + ends[-8:]
 
     def test_damage_leaves_nothing_open(self, tmp_path: Path) -> None:
         """No file or thread is left after a reader has failed, in opening or in reading."""
@@ -147,20 +165,6 @@ class DamageContract(ProbeContract):
             splits = [None] if split_bytes is None else list(reader.splits(split_bytes))
             batches = [b for split in splits for b in reader.scan(ScanRequest(split=split))]
             return table_of(batches, reader.schema), rejects
-
-    def _mutations(self) -> Iterator[tuple[str, str, bytes]]:
-        """Name, what was done, and the bytes of damaged files; the same in every run."""
-        chance = random.Random(5)
-        for name, data in self.samples.items():
-            step = max(1, len(data) // _TRUNCATIONS)
-            ends = {*range(1, len(data), step), *range(max(1, len(data) - 8), len(data))}
-            for length in sorted(ends):
-                yield name, f"cut to {length} of {len(data)} bytes", data[:length]
-            for _ in range(_FLIPS):
-                place, bit = chance.randrange(len(data)), chance.randrange(8)
-                flipped = bytearray(data)
-                flipped[place] ^= 1 << bit
-                yield name, f"with bit {bit} of byte {place} flipped", bytes(flipped)
 
     def _survives(self, path: Path, where: str) -> int | None:
         """The number of rows of a damaged file, or None if it is an arrowsmith error."""

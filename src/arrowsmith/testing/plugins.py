@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import importlib.metadata
+import json
 import os
 import pickle
 import re
 import subprocess
 import sys
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, Literal
 
 from arrowsmith.catalog import PluginInfo, get_catalog
@@ -19,7 +21,23 @@ from arrowsmith.testing.checks import expect
 
 _HEAVY = {"pyarrow", "numpy", "pandas", "polars", "duckdb", "torch"}
 _SPEC_MODULES_MAY_USE = {"arrowsmith", "pluggy"}
-_IMPORT = "import importlib, sys; importlib.import_module({!r}); print(*sys.modules, sep='\\n')"
+_IMPORTS = """
+import importlib, json, sys
+from importlib.metadata import EntryPoint
+from arrowsmith.catalog import Catalog
+from arrowsmith.plugin.specs import Head
+name, module, kind, offered = sys.argv[1:]
+known = set(sys.modules)
+importlib.import_module(module)
+found = {"spec": sorted(set(sys.modules) - known)}
+spec = getattr(Catalog([EntryPoint(name, module, "arrowsmith")]), kind)(offered)
+if getattr(spec, "probe", None) is not None:
+    spec.probe(Head("a.txt", b"a,b\\n1,2\\n", b"a,b\\n1,2\\n", 8))
+found["hooks"] = sorted(set(sys.modules) - known)
+importlib.import_module(spec.impl.partition(":")[0])
+found["impl"] = sorted(set(sys.modules) - known)
+print(json.dumps(found))
+"""
 
 
 class PluginContract:
@@ -61,24 +79,42 @@ class PluginContract:
     def test_spec_module_is_light(self) -> None:
         """The module of the entry point imports neither pyarrow, numpy nor a dependency of its own.
 
-        The host imports it to list what is installed, also where it is not used.
+        The host imports it to list what is installed, also where it is not used. Neither its hooks
+        nor its probe import them either.
         """
         info = self._plugin()
-        found = subprocess.run(
-            [sys.executable, "-c", _IMPORT.format(info.module)],
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        expect(found.returncode == 0, f"{info.module} does not import: {found.stderr[-500:]}")
-        imported = {name.partition(".")[0] for name in found.stdout.split()}
-        heavy = sorted(imported & (_HEAVY | _dependencies(info.distribution)))
+        found = self._imported()
+        for when in ("spec", "hooks"):
+            imported = {name.partition(".")[0] for name in found[when]}
+            heavy = sorted(imported & (_HEAVY | _dependencies(info.distribution)))
+            expect(
+                not heavy,
+                f"{info.module}{' with its hooks and probe' * (when == 'hooks')} imports"
+                f" {', '.join(heavy)}; leave that to the module of the implementation, which is"
+                " imported when it is used",
+            )
+
+    def test_implementation_is_imported_when_used(self) -> None:
+        """Neither listing nor probing imports the implementation, and it does not import pandas.
+
+        Importing pandas takes as long as everything else together; a plugin that depends on it may.
+        """
+        info = self._plugin()
+        found = self._imported()
+        early = self.spec.impl.partition(":")[0]
         expect(
-            not heavy,
-            f"{info.module} imports {', '.join(heavy)}; leave that to the module of the"
-            " implementation, which is imported when it is used",
+            early == info.module or early not in found["hooks"],
+            f"{early} is imported before anything is opened: name it in the spec, and leave its"
+            " import to the host",
         )
+        expect(
+            "pandas" not in found["impl"] or "pandas" in _dependencies(info.distribution),
+            f"{early} imports pandas",
+        )
+
+    def _imported(self) -> dict[str, list[str]]:
+        info = self._plugin()
+        return _imports(info.name, info.module, self._kind, self.name)
 
     def test_unknown_option_is_an_option_error(self) -> None:
         """A misspelt option is told, and nothing is opened."""
@@ -103,6 +139,22 @@ class PluginContract:
         except Exception as error:
             raise AssertionError(f"{built!r} cannot be pickled: {error}") from error
         expect(again == built, f"{built!r} is pickled and unpickled to {again!r}")
+
+
+@cache
+def _imports(name: str, module: str, kind: str, offered: str) -> dict[str, list[str]]:
+    """What is imported with the spec module, by its hooks and probe, and by what it names."""
+    found = subprocess.run(
+        [sys.executable, "-c", _IMPORTS, name, module, kind, offered],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    failed = found.stderr.strip()[-500:]
+    expect(found.returncode == 0, f"{module} does not import by itself: {failed}")
+    imported: dict[str, list[str]] = json.loads(found.stdout.splitlines()[-1])
+    return imported
 
 
 def _dependencies(distribution: str) -> set[str]:

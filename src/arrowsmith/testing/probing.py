@@ -14,7 +14,7 @@ from arrowsmith.errors import FormatError
 from arrowsmith.plugin.specs import Head, Match, ReaderSpec
 from arrowsmith.testing.checks import expect
 from arrowsmith.testing.plugins import PluginContract
-from arrowsmith.testing.samples import foreign_samples
+from arrowsmith.testing.samples import foreign_samples, installed_samples
 
 _HEAD, _TAIL = 64 << 10, 4 << 10
 
@@ -53,6 +53,23 @@ class ProbeContract(PluginContract):
                 f"the {self.name} reader claims a {kind} file ({name}): {match.name}",
             )
 
+    def test_others_are_never_claimed_for_certain(self) -> None:
+        """Nothing of a file that any other installed format writes, and no part of it, is CERTAIN.
+
+        A sample that parses is LIKELY; CERTAIN is for bytes that no other format has.
+        """
+        files = {**foreign_samples(), **installed_samples()}
+        for kind, (name, data) in files.items():
+            if kind == self.name or kind in self.also_reads:
+                continue
+            for length in _lengths(data):
+                match = own_match(self._reader_spec(), head_of(name, data[:length]))
+                expect(
+                    match < Match.CERTAIN,
+                    f"the {self.name} reader is certain of the first {length} of {len(data)} bytes"
+                    f" of a {kind} file ({name})",
+                )
+
     def test_probe_survives_any_bytes(self) -> None:
         """No bytes make the probe raise, and it always answers with a ``Match``."""
         for head in self._odd_heads():
@@ -67,12 +84,12 @@ class ProbeContract(PluginContract):
 
     def _odd_heads(self) -> Iterator[Head]:
         chance = random.Random(11)
-        files = [*self.samples.items(), *foreign_samples().values()]
-        for name, data in files:
-            for length in sorted({0, 1, 2, 3, 5, 8, 13, 40, len(data) // 2, max(len(data) - 1, 0)}):
+        others = (*foreign_samples().values(), *installed_samples().values())
+        for name, data in [*self.samples.items(), *others]:
+            for length in _lengths(data):
                 yield head_of(name, data[:length])
             noisy = bytearray(data)
-            for _ in range(20):
+            for _ in range(20 if data else 0):
                 noisy[chance.randrange(len(noisy))] = chance.randrange(256)
                 yield head_of(name, bytes(noisy))
         for length in (1, 100, 5000):
@@ -87,6 +104,11 @@ class ProbeContract(PluginContract):
         spec = self._reader_spec()
         if not (spec.magic or spec.probe or spec.extensions):
             pytest.skip(f"{self.name} is used by name only")
+
+
+def _lengths(data: bytes) -> list[int]:
+    size = len(data)
+    return sorted({0, 1, 2, 3, 4, 5, 6, 8, 10, 13, 40, size // 2, max(size - 1, 0), size})
 
 
 def head_of(name: str, data: bytes) -> Head:

@@ -6,7 +6,6 @@ import gzip
 import pickle
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from itertools import zip_longest
@@ -16,19 +15,22 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from arrowsmith.dataset import open_dataset
+from arrowsmith.catalog import get_catalog
 from arrowsmith.pipeline import PipelineConfig
-from arrowsmith.plugin.protocols import Reader, ScanRequest, Split, TaskReader
+from arrowsmith.plugin.protocols import Split, TaskReader
 from arrowsmith.testing.checks import expect, expect_same_table, no_leaks, opened, quiet, table_of
+from arrowsmith.testing.child import in_child
 from arrowsmith.testing.conditions import conditions
 from arrowsmith.testing.damage import DamageContract, Damaged
+from arrowsmith.testing.memory import MemoryContract
+from arrowsmith.testing.opening import WHOLE, scanned
+from arrowsmith.testing.requests import RequestContract
+from arrowsmith.testing.residency import ResidencyContract
 
 __all__ = ["Damaged", "ReaderContract"]
 
-_WHOLE = ScanRequest()
 
-
-class ReaderContract(DamageContract):
+class ReaderContract(DamageContract, RequestContract, ResidencyContract, MemoryContract):
     """Inherit it as ``class TestFooReader(ReaderContract)``.
 
     Attributes:
@@ -56,7 +58,7 @@ class ReaderContract(DamageContract):
             with self._opened(path) as reader:
                 schema = reader.schema
                 expect(isinstance(schema, pa.Schema), f"{name}: the schema is {schema!r}")
-                for number, batch in enumerate(reader.scan(_WHOLE)):
+                for number, batch in enumerate(reader.scan(WHOLE)):
                     expect(
                         batch.schema.equals(schema, check_metadata=True),
                         f"{name}: batch {number} has another schema than the reader:\n"
@@ -83,7 +85,7 @@ class ReaderContract(DamageContract):
             whole = self._whole(path)
             for rows in (1, 3, 64, 65_536):
                 what = f"{name} with batch_rows={rows}"
-                batches = self._batches(path, replace(_WHOLE, batch_rows=rows))
+                batches = self._batches(path, replace(WHOLE, batch_rows=rows))
                 most = max((batch.num_rows for batch in batches), default=0)
                 expect(most <= rows, f"{what}: a batch has {most} rows")
                 expect_same_table(table_of(batches, whole.schema), whole, what)
@@ -93,7 +95,7 @@ class ReaderContract(DamageContract):
         for name, path in self._files(tmp_path):
             whole = self._whole(path)
             limit = 32 << 10
-            batches = self._batches(path, replace(_WHOLE, batch_bytes=limit))
+            batches = self._batches(path, replace(WHOLE, batch_bytes=limit))
             for number, batch in enumerate(batches):
                 expect(
                     batch.nbytes <= 4 * limit or batch.num_rows == 1,
@@ -106,10 +108,10 @@ class ReaderContract(DamageContract):
         for name, path in self._files(tmp_path):
             whole = self._whole(path)
             expect_same_table(self._whole(path), whole, f"{name}, opened again")
-            request = replace(_WHOLE, batch_rows=7)
+            request = replace(WHOLE, batch_rows=7)
             with self._opened(path) as reader:
                 for time in ("first", "second"):
-                    again = table_of(reader.scan(_WHOLE), whole.schema)
+                    again = table_of(reader.scan(WHOLE), whole.schema)
                     expect_same_table(again, whole, f"{name}, scanned a {time} time")
                 pairs = list(zip_longest(reader.scan(request), reader.scan(request)))
                 for side in (0, 1):
@@ -142,7 +144,7 @@ class ReaderContract(DamageContract):
             wanted += [tuple(names), tuple(reversed(names)), tuple(names[::2])]
             for columns in wanted:
                 what = f"{name} with columns={columns}"
-                batches = self._batches(path, replace(_WHOLE, columns=columns))
+                batches = self._batches(path, replace(WHOLE, columns=columns))
                 for batch in batches:
                     got = tuple(batch.schema.names)
                     expect(got == columns, f"{what}: a batch has the columns {got}")
@@ -157,7 +159,7 @@ class ReaderContract(DamageContract):
             whole = self._whole(path)
             for condition in conditions(whole):
                 kept = [b.filter(condition.mask(b)) for b in whole.to_batches()]
-                batches = self._batches(path, replace(_WHOLE, predicate=condition))
+                batches = self._batches(path, replace(WHOLE, predicate=condition))
                 got = [batch.filter(condition.mask(batch)) for batch in batches]
                 expect_same_table(
                     table_of(got, whole.schema),
@@ -170,7 +172,7 @@ class ReaderContract(DamageContract):
         for name, path in self._files(tmp_path):
             whole = self._whole(path)
             for limit in (1, 2, whole.num_rows // 2, whole.num_rows + 10):
-                batches = self._batches(path, replace(_WHOLE, limit=limit))
+                batches = self._batches(path, replace(WHOLE, limit=limit))
                 table = table_of(batches, whole.schema).slice(0, limit)
                 expect_same_table(table, whole.slice(0, limit), f"{name} with limit={limit}")
 
@@ -190,13 +192,27 @@ class ReaderContract(DamageContract):
                 if not splits:
                     continue
                 with self._opened(path) as reader:
-                    batches = [b for split in splits for b in _scan(reader, split=split)]
+                    batches = [b for split in splits for b in scanned(reader, split=split)]
                 what = f"{name} in {len(splits)} splits of about {target} bytes"
                 expect_same_table(table_of(batches, whole.schema), whole, what)
         if claimed:
             expect(found, "the capability 'split' is set, but splits() gives nothing")
         else:
             expect(not found, "splits() gives pieces, but the capability 'split' is not set")
+
+    def test_splits_are_read_in_another_process(self, tmp_path: Path) -> None:
+        """A split that came to another process as a pickle gives its rows there, too."""
+        if not self._reader_spec().capabilities.split:
+            pytest.skip(f"{self.name} does not split")
+        name, path = max(self._files(tmp_path), key=lambda one: one[1].stat().st_size)
+        with self._opened(path) as reader:
+            splits = list(reader.splits(max(1, path.stat().st_size // 3)))
+        ended = in_child(
+            read_splits, path=str(path), name=self.name, options=self.options, splits=splits
+        )
+        what = f"{name}, its splits read in another process"
+        expect(ended.result is not None, f"{what}: {ended.stderr}")
+        expect_same_table(pa.ipc.open_stream(ended.result).read_all(), self._whole(path), what)
 
     def test_splits_take_requests(self, tmp_path: Path) -> None:
         """Projection, limit and batch size hold within a split."""
@@ -207,10 +223,10 @@ class ReaderContract(DamageContract):
                 column = tuple(reader.schema.names[-1:])
                 columns = column if self._reader_spec().capabilities.projection else None
                 for number, split in enumerate(reader.splits(max(1, path.stat().st_size // 3))):
-                    full = table_of(_scan(reader, split=split), reader.schema)
+                    full = table_of(scanned(reader, split=split), reader.schema)
                     if not full.num_rows:
                         continue
-                    batches = _scan(reader, split=split, columns=columns, batch_rows=2, limit=3)
+                    batches = scanned(reader, split=split, columns=columns, batch_rows=2, limit=3)
                     expect(
                         all(batch.num_rows <= 2 for batch in batches),
                         f"{name}: split {number} ignores batch_rows",
@@ -227,7 +243,7 @@ class ReaderContract(DamageContract):
                 if not isinstance(reader, TaskReader):
                     pytest.skip(f"{self.name} leaves the division of work to the runner")
                 assert isinstance(reader, TaskReader)
-                tasks = list(reader.tasks(replace(_WHOLE, batch_rows=100)))
+                tasks = list(reader.tasks(replace(WHOLE, batch_rows=100)))
                 costs = [task.cost for task in tasks]
                 expect(all(cost >= 0 for cost in costs), f"{name}: the costs of tasks are {costs}")
                 parts = [list(task.read()) for task in reversed(tasks)]
@@ -241,11 +257,11 @@ class ReaderContract(DamageContract):
             with self._opened(path) as reader, ThreadPoolExecutor(4) as pool:
                 read: Iterable[Callable[[], Iterator[pa.RecordBatch]]]
                 if isinstance(reader, TaskReader):
-                    read = [task.read for task in reader.tasks(_WHOLE)]
+                    read = [task.read for task in reader.tasks(WHOLE)]
                 else:
                     size = max(1, path.stat().st_size // 8)
-                    requests = [replace(_WHOLE, split=split) for split in reader.splits(size)]
-                    read = [partial(reader.scan, request) for request in requests or [_WHOLE]]
+                    requests = [replace(WHOLE, split=split) for split in reader.splits(size)]
+                    read = [partial(reader.scan, request) for request in requests or [WHOLE]]
                 parts = list(pool.map(lambda one: list(one()), read))
             batches = [batch for part in parts for batch in part]
             expect_same_table(table_of(batches, whole.schema), whole, f"{name} by four threads")
@@ -279,38 +295,9 @@ class ReaderContract(DamageContract):
             with no_leaks(f"{name}, read to the end"):
                 self._whole(path)
             with no_leaks(f"{name}, stopped after one batch"), self._opened(path) as reader:
-                batches = reader.scan(replace(_WHOLE, batch_rows=1))
+                batches = reader.scan(replace(WHOLE, batch_rows=1))
                 next(batches, None)
                 del batches
-
-    # --- inside ----------------------------------------------------------------------------------
-
-    def _files(self, folder: Path) -> Iterator[tuple[str, Path]]:
-        expect(self.samples, "the contract needs samples: the bytes of small files by name")
-        for name, data in self.samples.items():
-            path = folder / name
-            path.write_bytes(data)
-            yield name, path
-
-    @contextmanager
-    def _opened(self, path: Path) -> Iterator[Reader]:
-        with opened(self._reader_spec(), path, self.options) as reader:
-            yield reader
-
-    def _batches(self, path: Path, request: ScanRequest) -> list[pa.RecordBatch]:
-        with self._opened(path) as reader:
-            return list(reader.scan(request))
-
-    def _whole(self, path: Path) -> pa.Table:
-        with self._opened(path) as reader:
-            return table_of(reader.scan(_WHOLE), reader.schema)
-
-    def _dataset(self, path: Path, config: PipelineConfig) -> Any:
-        return open_dataset(path, format=self.name, config=config, budget="1GB", **self.options)
-
-
-def _scan(reader: Reader, **request: Any) -> list[pa.RecordBatch]:
-    return list(reader.scan(replace(_WHOLE, **request)))
 
 
 def _travelled(split: Split, name: str) -> Split:
@@ -320,3 +307,14 @@ def _travelled(split: Split, name: str) -> Split:
         return pickle.loads(pickle.dumps(split))  # noqa: S301
     except Exception as error:
         raise AssertionError(f"{name}: {split!r} cannot be pickled: {error}") from error
+
+
+def read_splits(path: str, name: str, options: Mapping[str, Any], splits: list[Split]) -> bytes:
+    """In a child: the rows of splits, as an Arrow stream."""
+    with opened(get_catalog().reader(name), Path(path), options) as reader:
+        out = pa.BufferOutputStream()
+        with pa.ipc.new_stream(out, reader.schema) as writer:
+            for split in splits:
+                for batch in scanned(reader, split=split):
+                    writer.write_batch(batch)
+    return out.getvalue().to_pybytes()

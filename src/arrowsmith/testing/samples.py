@@ -9,9 +9,16 @@ import struct
 import zipfile
 import zlib
 from functools import cache
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+from arrowsmith.catalog import Catalog, get_catalog
+from arrowsmith.plugin.options import build_options
+from arrowsmith.plugin.specs import SinkSpec
+from arrowsmith.testing.checks import KitContext
+from arrowsmith.testing.targets import MemoryTarget, write_batches
 
 
 @cache
@@ -33,6 +40,36 @@ def foreign_samples() -> dict[str, tuple[str, bytes]]:
         "noise": ("noise.bin", random.Random(7).randbytes(4096)),
         "zeros": ("zeros.bin", bytes(4096)),
     }
+
+
+def installed_samples() -> dict[str, tuple[str, bytes]]:
+    """A file of each installed format that can be written without being told how.
+
+    By format: a file name and its bytes. A sink that refuses the table, or fails, gives none: that
+    is for its own tests.
+    """
+    return dict(_written(get_catalog()))
+
+
+@cache
+def _written(catalog: Catalog) -> tuple[tuple[str, tuple[str, bytes]], ...]:
+    found = []
+    for name, spec in catalog.sinks().items():
+        try:
+            file = f"people{next(iter(spec.extensions), f'.{name}')}"
+            found.append((name, (file, _bytes_of(catalog, spec, file))))
+        except Exception:  # of another plugin than the one that is tested
+            continue
+    return tuple(found)
+
+
+def _bytes_of(catalog: Catalog, spec: SinkSpec, file: str) -> bytes:
+    options: Any = build_options(spec.options, {}, owner=spec.name)
+    target = MemoryTarget(file)
+    with catalog.load(spec)(target, _table().schema, options, KitContext()) as sink:
+        write_batches(sink, _table().to_batches())
+        sink.commit()
+    return target.stream.getvalue()
 
 
 def _table() -> pa.Table:

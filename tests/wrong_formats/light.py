@@ -1,0 +1,5 @@
+"""An implementation that imports nothing."""
+
+
+class Reader:
+    """Never opened."""
