@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +19,7 @@ import pytest
 import arrowsmith
 from arrowsmith import PipelineConfig
 from arrowsmith.errors import ArrowsmithError, DataError, SchemaMismatch, TargetError
+from arrowsmith.location import directory, parts
 
 
 def write(path: Path, table: pa.Table) -> Path:
@@ -196,6 +199,48 @@ def test_a_file_that_changes_meanwhile_is_not_replaced(tmp_path):
     assert out.read_text().endswith("1,other\n")
 
 
+@pytest.mark.parametrize("old", [None, b"", b"id,text\n-1,old\n"])
+def test_of_two_runs_that_append_at_once_none_loses_its_rows(tmp_path, old):
+    one, two, _ = tables(tmp_path)
+    out = tmp_path / "out.csv"
+    if old is not None:
+        out.write_bytes(old)
+
+    def meanwhile(batch: pa.RecordBatch) -> pa.RecordBatch:
+        if batch.num_rows:
+            arrowsmith.open(one).write(out, append=True)
+        return batch
+
+    with pytest.raises(ArrowsmithError, match="run again"):
+        arrowsmith.open(two).map(meanwhile).write(out, append=True)
+    ids = [-1] * bool(old) + list(range(1000))
+    assert pacsv.read_csv(out)["id"].to_pylist() == ids
+
+
+def test_a_file_that_another_program_has_locked_is_not_replaced(tmp_path):
+    one, two, _ = tables(tmp_path)
+    out = tmp_path / "out.csv"
+    arrowsmith.open(one).write(out)
+    before = out.read_bytes()
+    with out.open("rb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(TargetError, match="is locked by another program"):
+            arrowsmith.open(two).write(out, append=True)
+    assert out.read_bytes() == before
+    arrowsmith.open(two).write(out, append=True)
+    assert pacsv.read_csv(out).num_rows == 1700
+
+
+def test_another_line_end_is_seen_in_the_error(tmp_path):
+    one, _, _ = tables(tmp_path)
+    out = tmp_path / "out.csv"
+    out.write_bytes(b"id,text\r\n1,x\r\n")
+    with pytest.raises(SchemaMismatch, match=r"'id,text\\r' and not 'id,text'"):
+        arrowsmith.open(one).write(out, append=True)
+    arrowsmith.open(one).write(out, append=True, line_end="crlf")
+    assert pacsv.read_csv(out).num_rows == 1001
+
+
 def test_a_file_is_not_appended_to_itself(tmp_path):
     one, _, _ = tables(tmp_path)
     with pytest.raises(TargetError, match="is also a source"):
@@ -274,3 +319,84 @@ def test_partitions_get_new_files(tmp_path):
     ]
     read = pads.dataset(tmp_path / "out", partitioning="hive").to_table()
     assert read.sort_by("id").select(["id", "text"]).combine_chunks().equals(both)
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_runs_that_append_to_a_directory_at_once_both_add_their_files(tmp_path, there):
+    out = tmp_path / "out"
+    names = ["part-00000.csv", "k=1/part-00000.csv", "part-00001.csv", "k=1/part-00001.csv"]
+    if there:
+        (out / "k=1").mkdir(parents=True)
+        for name in names[:2]:
+            (out / name).write_text("old")
+    with (
+        directory.DirectoryTarget(out, append=True) as one,
+        directory.DirectoryTarget(out, append=True) as two,
+    ):
+        for target, content in ((one, b"one"), (two, b"two")):
+            for folder in ("", "k=1"):
+                name = parts.part_name(target.next_number(folder), ".csv")
+                with target.part(str(Path(folder, name))) as part:
+                    part.open().write(content)
+                    part.finish()
+            target.finish()
+        two.publish()
+        one.publish()
+    wanted = ["old", "two", "one"] if there else ["two", "one"]
+    for folder in (out, out / "k=1"):
+        files = sorted(path for path in folder.iterdir() if path.is_file())
+        assert [path.name for path in files] == [f"part-{i:05d}.csv" for i in range(len(wanted))]
+        assert [path.read_text() for path in files] == wanted
+    assert list(tmp_path.iterdir()) == [out]
+
+
+def test_an_error_half_way_takes_back_the_files_that_were_moved(tmp_path, monkeypatch):
+    one, two, _ = tables(tmp_path)
+    out = tmp_path / "out"
+    arrowsmith.open(one).write(out, rows_per_file=400, format="parquet")
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    rename = os.rename
+
+    def failing(source: str, target: str) -> None:
+        if target == str(out / "part-00004.parquet"):
+            raise OSError(5, "Input/output error")
+        rename(source, target)
+
+    monkeypatch.setattr(os, "rename", failing)
+    with pytest.raises(TargetError, match="Input/output error"):
+        arrowsmith.open(two).write(out, append=True, rows_per_file=400)
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["one.parquet", "out", "two.parquet"]
+
+
+def test_appending_more_than_a_hundred_thousand_files(tmp_path):
+    with directory.DirectoryTarget(tmp_path / "out") as target:
+        with target.part("part-00000.csv") as part:
+            part.open()
+            part.finish()
+        target.finish()
+        target.publish()
+    with directory.DirectoryTarget(tmp_path / "out", append=True) as target:
+        for number in (1, 99_999, 100_000):
+            with target.part(parts.part_name(number, ".csv")) as part:
+                part.open()
+                part.finish()
+        target.finish()
+        target.publish()
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "part-00000.csv",
+        "part-000001.csv",
+        "part-099999.csv",
+        "part-100000.csv",
+    ]
+
+
+def test_what_is_hidden_does_not_tell_the_layout(tmp_path):
+    one, two, both = tables(tmp_path)
+    out = tmp_path / "out"
+    arrowsmith.open(one).write(out, partition_by="text", format="parquet")
+    for hidden in (".checkpoints", "_log"):
+        (out / hidden).mkdir()
+        (out / hidden / "0.json").write_text("{}")
+    arrowsmith.open(two).write(out, partition_by="text", append=True)
+    assert arrowsmith.open(out).to_table().sort_by("id").equals(both)

@@ -13,7 +13,16 @@ from pathlib import Path
 import pytest
 
 import arrowsmith
-from arrowsmith import Dataset, ErrorPolicy, Pipeline, PipelineConfig, RunStats, Shape, errors, registry
+from arrowsmith import (
+    Dataset,
+    ErrorPolicy,
+    Pipeline,
+    PipelineConfig,
+    RunStats,
+    Shape,
+    errors,
+    registry,
+)
 
 TEXT = (Path(__file__).parent.parent / "docs" / "API.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```python\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)

@@ -311,6 +311,16 @@ def test_empty_files_among_others_are_told(tmp_path):
     assert ds.files == [str(paths[0]), str(paths[2])]
 
 
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress])
+def test_what_is_compressed_and_empty_is_left_out_too(pack, tmp_path):
+    path, *rest = texts(tmp_path, "x\n1\n", "", "x\n2\n")
+    rest[0].write_bytes(pack(b""))
+    with pytest.warns(UserWarning, match=r"1\.csv: an empty file, left out"):
+        assert arrowsmith.open([path, *rest]).to_table()["x"].to_pylist() == [1, 2]
+    with pytest.raises(SourceEmpty, match="the file is empty"):
+        arrowsmith.open(rest[0])
+
+
 @pytest.mark.parametrize("count", [1, 3])
 def test_only_empty_files_have_no_schema(count, tmp_path):
     with pytest.raises(SourceEmpty):

@@ -111,6 +111,29 @@ def test_the_order_of_rows_is_kept_in_each_partition(source, table, tmp_path):
     assert hive(tmp_path / "out", table.schema, ["lang"]).equals(table)
 
 
+def test_many_columns_of_many_values(tmp_path):
+    """Their combinations are more than 64 bits can number."""
+    count = 3000
+    columns = {f"k{i}": [f"v{row % 100}" for row in range(count)] for i in range(12)}
+    table = pa.table({**columns, "id": range(count)})
+    pq.write_table(table, tmp_path / "in.parquet", row_group_size=700)
+    arrowsmith.open(tmp_path / "in.parquet").write(
+        tmp_path / "out", partition_by=list(columns), format="parquet"
+    )
+    assert hive(tmp_path / "out", table.schema, list(columns)).equals(table)
+
+
+@pytest.mark.parametrize("name", [".k", "_k", "..", "_", "a/b", "a=b", "%41", "ü"])
+def test_names_of_columns_that_would_hide_their_directories(name, tmp_path):
+    table = pa.table({"id": [0, 1, 2], name: ["a", None, "b"]})
+    pq.write_table(table, tmp_path / "in.parquet")
+    arrowsmith.open(tmp_path / "in.parquet").write(
+        tmp_path / "out", partition_by=[name], format="parquet"
+    )
+    assert hive(tmp_path / "out", table.schema, [name]).equals(table)
+    assert arrowsmith.open(tmp_path / "out").to_table().sort_by("id").equals(table)
+
+
 def test_csv_too(source, tmp_path):
     arrowsmith.open(source).select("id", "n").write(
         tmp_path / "out", partition_by=["n"], format="csv"

@@ -7,6 +7,7 @@ import json
 import random
 import subprocess
 import sys
+import tempfile
 import threading
 from concurrent.futures import Future
 
@@ -99,6 +100,21 @@ def test_writing(memory):
     with open_target("memory://b.txt") as target:
         target.open().write(b"dropped")
     assert not memory.exists("/b.txt")
+
+
+@pytest.mark.parametrize("scheme", ["memory", "file-like"])
+def test_what_waits_to_be_sent_has_no_name_that_a_kill_could_leave(
+    memory, monkeypatch, tmp_path, scheme
+):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with open_target("memory://a.txt") as target:
+        target.open().write(b"all or nothing")
+        assert not list(tmp_path.iterdir())
+        if scheme != "memory":  # as every file system but memory:// is sent to
+            monkeypatch.setattr(type(memory), "protocol", "elsewhere")
+        target.publish()
+    assert memory.cat_file("/a.txt") == b"all or nothing"
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_full_scratch_disk_is_told(memory, monkeypatch):

@@ -7,6 +7,8 @@ import io
 import os
 import pickle
 import random
+import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -408,3 +410,37 @@ def test_the_command_line(s3, table, tmp_path, monkeypatch):
     again = call("convert", "s3://data/a.parquet", "s3://data/b.jsonl.zst", *there)
     assert again.returncode == 2
     assert "exists already" in again.stderr
+
+
+@pytest.mark.parametrize("command", [["count", "s3://b/o.csv"], ["convert", "in.csv", "s3://b/o"]])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_command_does_not_wait_for_a_bucket_that_stalls(
+    command, number, code, tmp_path
+):
+    (tmp_path / "in.csv").write_text("a\n1\n")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(60)
+        options = {
+            "endpoint_url": f"http://127.0.0.1:{server.getsockname()[1]}",
+            "key": "someone",
+            "secret": "hush-hush",
+            "timeout": "600",
+        }
+        given = [f"--storage-option={key}={value}" for key, value in options.items()]
+        to = ["--to", "csv"] if command[0] == "convert" else []
+        process = subprocess.Popen(
+            [sys.executable, "-m", "arrowsmith", *command, *to, *given],
+            cwd=tmp_path,
+            stderr=subprocess.PIPE,
+        )
+        try:
+            asked, _ = server.accept()  # and never answered
+            with asked:
+                process.send_signal(number)
+                _, told = process.communicate(timeout=60)
+        finally:
+            process.kill()
+            process.wait()
+    assert process.returncode == code, told
+    assert told.count(b"\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["in.csv"]

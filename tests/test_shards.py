@@ -20,7 +20,7 @@ import pytest
 import arrowsmith
 from arrowsmith import PipelineConfig
 from arrowsmith.errors import OptionError, TargetError, TargetExists
-from arrowsmith.location import directory, resolve, sweep
+from arrowsmith.location import directory, parts, resolve, sweep
 from faults.measure import measure
 
 
@@ -154,7 +154,7 @@ def test_no_rows_is_a_file_that_tells_the_columns(source, tmp_path):
 def test_names_get_as_many_digits_as_the_last(tmp_path):
     with directory.DirectoryTarget(tmp_path / "out") as target:
         for number in (0, 99_999, 100_000):
-            with target.part(directory.part_name(number, ".csv")) as part:
+            with target.part(parts.part_name(number, ".csv")) as part:
                 part.open().write(b"x")
                 part.finish()
         target.finish()
@@ -244,6 +244,16 @@ def test_places_that_are_never_replaced(source, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path / "home")
     with pytest.raises(TargetError, match="is or holds the current directory"):
         ds.write(".", rows_per_file=1, format="parquet", overwrite=True)
+
+
+@pytest.mark.parametrize("way", ["new", "overwrite", "append"])
+def test_a_mount_point_is_refused_before_anything_is_read(source, tmp_path, monkeypatch, way):
+    (tmp_path / "out").mkdir()
+    monkeypatch.setattr(os.path, "ismount", lambda path: path == str(tmp_path / "out"))
+    with pytest.raises(TargetError, match="is a mount point, so is not replaced"):
+        directory.DirectoryTarget(
+            tmp_path / "out", overwrite=way == "overwrite", append=way == "append"
+        )
 
 
 def test_a_file_is_no_directory(source, tmp_path):

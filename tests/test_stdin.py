@@ -11,6 +11,7 @@ import signal
 import struct
 import subprocess
 import sys
+import tempfile
 import termios
 import threading
 import time
@@ -26,6 +27,7 @@ import pytest
 import arrowsmith
 from arrowsmith.errors import OptionError, SourceError
 from arrowsmith.location import resolve
+from arrowsmith.location.pipe import Pipe
 
 PROGRAM = [sys.executable, "-m", "arrowsmith"]
 PATIENCE = 60.0  # seconds after which a test gives up on another process
@@ -386,6 +388,23 @@ def test_no_room_for_what_comes_through_a_pipe():
     )
     assert b"cannot be kept in /nowhere/at/all" in done.stdout, done.stderr
     assert b"TMPDIR" in done.stdout
+
+
+def test_bytes_that_could_not_be_kept_are_missed_later(tmp_path, monkeypatch):
+    """Reading on when there is room again would leave out what came through in between."""
+    reading, writing = os.pipe()
+    pipe = Pipe(reading, "-")
+    with open(writing, "wb", buffering=0) as writer:
+        writer.write(b"a" * 60_000)
+        block = memoryview(bytearray(60_000))
+        assert pipe.read_into(0, block, lambda: None) == 60_000
+        monkeypatch.setattr("arrowsmith.location.pipe._IN_MEMORY", 60_000)
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
+        for tempdir in (tmp_path / "missing", tmp_path):
+            monkeypatch.setattr(tempfile, "tempdir", str(tempdir))
+            writer.write(b"b" * 100)
+            with pytest.raises(SourceError, match="cannot be kept"):
+                pipe.read_into(60_000, block, lambda: None)
 
 
 def test_other_files_that_are_no_files(tmp_path):

@@ -23,6 +23,7 @@ import pytest
 
 from arrowsmith.errors import TargetError, TargetExists, UsageError
 from arrowsmith.location import FileTarget, check_not_source, resolve, sweep
+from arrowsmith.location.directory import DirectoryTarget
 
 
 @pytest.fixture(params=["unnamed", "hidden"])
@@ -505,6 +506,12 @@ def test_permission_denied(plain_user):
     plain_user.chmod(0o500)
     with pytest.raises(TargetError, match=r"b\.csv: permission denied: nothing can be written in"):
         FileTarget(plain_user / "b.csv")
+    with pytest.raises(TargetError, match=r"new: permission denied: nothing can be written in"):
+        DirectoryTarget(plain_user / "new")
+    plain_user.chmod(0o700)
+    (plain_user / "old").mkdir(0o500)
+    with pytest.raises(TargetError, match=r"old: permission denied: nothing can be written in"):
+        DirectoryTarget(plain_user / "old", append=True)
 
 
 def test_a_target_is_no_source(tmp_path):

@@ -30,6 +30,8 @@ MODULES = (
     "arrowsmith.formats.parquet.sink",
     "arrowsmith.formats.arrow.sink",
     "arrowsmith.location.directory",
+    "arrowsmith.location.parts",
+    "arrowsmith.location.writing",
     "arrowsmith.predicate",
     "pyarrow.compute",
     "pyarrow.csv",

@@ -6,8 +6,8 @@ A reader for each of 10,000 files would cost more than reading them. A format wh
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
+from itertools import takewhile
 from types import TracebackType
 from typing import BinaryIO, Self
 
@@ -31,14 +31,14 @@ class FileGroup:
         disk_bytes: of all of them; None while only reading tells of one.
     """
 
-    size = None
+    size: int | None = None
     seekable = mappable = False
-    compression = None
+    compression: str | None = None
 
     def __init__(self, members: Sequence[InputFile], root: str) -> None:
         self.members = list(members)
         self.path = root
-        self.name = os.path.basename(root.rstrip("/"))
+        self.name = root.rstrip("/").rpartition("/")[2]
         self.position = 0
         sizes = [member.disk_bytes for member in self.members]
         known = [size for size in sizes if size is not None]
@@ -169,5 +169,7 @@ def _sidecars(chosen: Sequence[Chosen]) -> dict[str, list[InputFile]]:
 def _common(sources: Sequence[InputFile]) -> str:
     """The directory that all of them are in, as far as their names tell."""
     folders = [source.path.split("/")[:-1] for source in sources]
-    parts = os.path.commonprefix(folders)
-    return "/".join(parts) or "."
+    low, high = min(folders), max(folders)  # what these two share, all do
+    same = takewhile(lambda pair: pair[0] == pair[1], zip(low, high, strict=False))
+    parts = [part for part, _ in same]
+    return "/".join(parts) or ("/" if parts else ".")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -71,8 +72,8 @@ def _folder(what: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> 
     """The directory that was named, if it was one of this machine."""
     if not isinstance(what, str | os.PathLike):
         return None
-    path = os.path.expanduser(os.fspath(what))
-    return path if os.path.isdir(path) else None
+    path = Path(what).expanduser()
+    return str(path) if path.is_dir() else None
 
 
 def _with_bytes(sources: list[InputFile]) -> list[InputFile]:

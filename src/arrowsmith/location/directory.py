@@ -11,23 +11,21 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import re
 import shutil
 import stat
 from collections.abc import Iterable
 from types import TracebackType
-from typing import BinaryIO, Self, cast
+from typing import Self
 
 from arrowsmith.errors import ArrowsmithError, TargetError, TargetExists
 from arrowsmith.location.compression import format_suffix
 from arrowsmith.location.exchange import exchange
 from arrowsmith.location.leftovers import hidden_folder, lock, restore, sweep
+from arrowsmith.location.parts import DIGITS, PartFile, number_of, numbered, width_of
 from arrowsmith.location.resolve import local_path
-from arrowsmith.location.target import TargetStream, target_error
+from arrowsmith.location.writing import check_writable, target_error
 
 _NOT_DATA = frozenset({"_SUCCESS", "_metadata", "_common_metadata"})  # as Spark leaves them
-_PART = re.compile(r"part-(\d+)\.")
-_DIGITS = 5
 
 
 class DirectoryTarget:
@@ -95,8 +93,17 @@ class DirectoryTarget:
             raise TargetError(
                 "is a file, not a directory", path=self.path, hint="name another or remove it"
             )
+        if os.path.ismount(self._real):  # nothing can be renamed to it, nor moved into it
+            raise TargetError(
+                "is a mount point, so is not replaced",
+                path=self.path,
+                hint="name a directory in it",
+            )
         self._check_folder()
-        if self._is_empty() or self._append:
+        if self._append:
+            check_writable(self._real, self.path)
+            return
+        if self._is_empty():
             return
         if not self._overwrite:
             raise TargetExists(
@@ -109,10 +116,7 @@ class DirectoryTarget:
     def _check_folder(self) -> None:
         if not os.path.isdir(self._folder):
             raise target_error(OSError(errno.ENOENT, ""), self.path)
-        if not os.access(self._folder, os.W_OK | os.X_OK):
-            raise TargetError(
-                f"permission denied: nothing can be written in {self._folder}", path=self.path
-            )
+        check_writable(self._folder, self.path)
 
     def _is_empty(self) -> bool:
         try:
@@ -130,8 +134,6 @@ class DirectoryTarget:
                 raise TargetError(
                     f"is or holds the {what} directory, so is not replaced", path=self.path
                 )
-        if os.path.ismount(self._real):
-            raise TargetError("is a mount point, so is not replaced", path=self.path)
         for folder, folders, files in os.walk(self._real):
             for name in folders:
                 if "=" not in name or os.path.islink(os.path.join(folder, name)):
@@ -156,15 +158,6 @@ class DirectoryTarget:
             hint="write elsewhere, or remove the directory first",
         )
 
-    def first_file(self) -> str | None:
-        """The path inside the directory of the first data file that is there; None if none is."""
-        for folder, folders, files in os.walk(self._real):
-            folders.sort()
-            names = sorted(name for name in files if not name.startswith((".", "_")))
-            if names:
-                return os.path.relpath(os.path.join(folder, names[0]), self._real)
-        return None
-
     def holds(self, path: str) -> bool:
         """Whether a file of this machine is below the directory."""
         return _is_within(os.path.realpath(path), self._real)
@@ -182,7 +175,7 @@ class DirectoryTarget:
             names = os.listdir(os.path.join(self._real, folder))
         except (FileNotFoundError, NotADirectoryError):
             return 0
-        numbers = [int(found[1]) for name in names if (found := _PART.match(name))]
+        numbers = [number for name in names if (number := number_of(name)) is not None]
         return max(numbers, default=-1) + 1
 
     # --- writing ---------------------------------------------------------------------------------
@@ -243,17 +236,12 @@ class DirectoryTarget:
         many digits as the last."""
         staging = self._opened()
         for folder, names in self._files.items():
-            width = max(
-                (len(found[1]) for name in names if (found := _PART.match(name))), default=0
-            )
-            if width <= _DIGITS:
-                continue
-            for name in names:
-                digits = _PART.match(name)
-                if digits is not None and len(digits[1]) < width:
-                    wide = f"part-{int(digits[1]):0{width}d}.{name[digits.end() :]}"
-                    place = os.path.join(staging, folder)
-                    os.rename(os.path.join(place, name), os.path.join(place, wide))
+            width, place = width_of(names), os.path.join(staging, folder)
+            wide = [numbered(name, 0, width) for name in names] if width > DIGITS else names
+            for name, other in zip(names, wide, strict=True):
+                if name != other:
+                    os.rename(os.path.join(place, name), os.path.join(place, other))
+            self._files[folder] = wide
 
     def publish(self) -> None:
         """Give the directory its name, complete.
@@ -264,9 +252,6 @@ class DirectoryTarget:
         """
         staging = self._opened()
         try:
-            if self._append and not self._is_empty():
-                self._add(staging)
-                return
             self._keep_mode(staging)
             try:
                 os.rename(staging, self._real)  # also onto a directory that is empty
@@ -274,6 +259,9 @@ class DirectoryTarget:
             except OSError as error:
                 if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                     raise
+                if self._append:
+                    self._add(staging)
+                    return
                 if not self._overwrite:
                     raise TargetExists(
                         "has come into being and is not empty",
@@ -314,97 +302,36 @@ class DirectoryTarget:
             os.close(fd)
 
     def _add(self, staging: str) -> None:
-        """Move the files, one by one: readers of the directory may see some of them before all."""
-        for folder, names in self._files.items():
-            place = os.path.join(self._real, folder)
-            os.makedirs(place, exist_ok=True)
-            for name in names:
-                source, target = os.path.join(staging, folder, name), os.path.join(place, name)
-                if os.path.lexists(target):
-                    raise TargetExists(
-                        "has come into being in the meantime",
-                        path=target,
-                        hint="another run has appended: run again",
-                    )
-                os.rename(source, target)
+        """Move the files, one by one: readers of the directory may see some of them before all.
+
+        Numbers that another run has taken meanwhile are passed over; runs do this in turn.
+        """
+        fd = os.open(self._real, os.O_RDONLY | os.O_DIRECTORY)
+        moved: list[tuple[str, str]] = []
+        try:
+            lock(fd)
+            for folder, names in self._files.items():
+                place = os.path.join(self._real, folder)
+                os.makedirs(place, exist_ok=True)
+                taken = self._number_after(folder) - self.next_number(folder)
+                for name in names:
+                    free = numbered(name, taken, width_of([name]))
+                    source, target = os.path.join(staging, folder, name), os.path.join(place, free)
+                    os.rename(source, target)
+                    moved.append((source, target))
+        except BaseException:
+            for source, target in reversed(moved):
+                with contextlib.suppress(OSError):
+                    os.rename(target, source)
+            raise
+        finally:
+            os.close(fd)
 
     def abort(self) -> None:
         """Discard what was written, unless it is published; harmless when called again."""
         if self._staging is not None:
             shutil.rmtree(self._staging, ignore_errors=True)
             self._staging = None
-        if self._fd is not None:
-            os.close(self._fd)
-            self._fd = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.abort()
-
-
-def part_name(number: int, suffix: str) -> str:
-    """The name of a file of a directory: ``part-00000.parquet``."""
-    return f"part-{number:0{_DIGITS}d}{suffix}"
-
-
-class PartFile:
-    """A file in a directory that is written. Implements ``OutputFile``; the directory publishes it.
-
-    Attributes:
-        path: that it will have.
-        name: its last part.
-        compression: by suffix.
-    """
-
-    def __init__(self, directory: DirectoryTarget, inner: str) -> None:
-        self.path = os.path.join(directory.path, inner)
-        self.name = os.path.basename(inner)
-        self.compression = format_suffix(self.name)[1]
-        self._inner = inner
-        self._directory = directory
-        self._fd: int | None = None
-        self._stream: TargetStream | None = None
-
-    def open(self) -> BinaryIO:
-        """The writable stream; call it once."""
-        if self._stream is not None:
-            raise ValueError(f"{self.path}: a target is opened once")
-        self._fd = self._directory.open_part(self._inner)
-        self._stream = TargetStream(self._fd, self.path, self.compression)
-        return cast(BinaryIO, self._stream)
-
-    def finish(self) -> None:
-        """Close the file, complete."""
-        if self._stream is None or self._fd is None:
-            raise TargetError("there is nothing to publish", path=self.path)
-        try:
-            self._stream.close()
-            if not self._stream.complete:
-                raise TargetError("was not written completely, so is not kept", path=self.path)
-            self._directory.nbytes += os.fstat(self._fd).st_size
-            fd, self._fd = self._fd, None
-            os.close(fd)
-        except OSError as error:
-            raise target_error(error, self.path) from error
-
-    def publish(self) -> None:
-        """The directory does it."""
-
-    def discard(self) -> None:
-        """Remove it: it was only made to learn of its sink."""
-        self.abort()
-        self._directory.forget_part(self._inner)
-
-    def abort(self) -> None:
-        if self._stream is not None:
-            self._stream.discard()
         if self._fd is not None:
             os.close(self._fd)
             self._fd = None

@@ -97,7 +97,8 @@ def bring_back(path: str) -> bool:
     except (OSError, ValueError):
         return False
     waiting = [one for one in hidden if os.path.isdir(os.path.join(one, base))]
-    return any([_sweep_folder(one, old=True) for one in waiting])
+    swept = [_sweep_folder(one, old=True) for one in waiting]
+    return any(swept)
 
 
 def restore(hidden: str) -> None:

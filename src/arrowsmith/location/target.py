@@ -11,55 +11,21 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import io
+import fcntl
 import os
 import stat
 from types import TracebackType
-from typing import TYPE_CHECKING, BinaryIO, Self, cast
+from typing import BinaryIO, Self, cast
 
 from arrowsmith.errors import TargetError, TargetExists
 from arrowsmith.location.compression import format_suffix
 from arrowsmith.location.copying import copy_head
-from arrowsmith.location.encoding import encoder
 from arrowsmith.location.leftovers import SUFFIX, lock, sweep
 from arrowsmith.location.resolve import local_path
-from arrowsmith.location.source import kind_of
-
-if TYPE_CHECKING:
-    from _typeshed import ReadableBuffer
-
-    from arrowsmith.plugin import Source
+from arrowsmith.location.source import FileSource, kind_of
+from arrowsmith.location.writing import TargetStream, check_writable, may, target_error
 
 _FOLDER_FLAGS = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY
-
-_REASONS = {
-    errno.ENOSPC: ("no space left on the disk", "make room and run again"),
-    errno.EDQUOT: ("no space left in your disk quota", "make room and run again"),
-    errno.EFBIG: (
-        "no space left: the file would be larger than the system allows",
-        "see `ulimit -f` and the file system's limit",
-    ),
-    errno.EPIPE: ("the reader of the pipe is gone", None),
-    errno.EROFS: ("the file system is read-only", None),
-    errno.EACCES: ("permission denied", None),
-    errno.EPERM: ("permission denied", None),
-    errno.ENOENT: ("its folder does not exist", "make it first"),
-    errno.ENOTDIR: ("its folder is not a directory", None),
-    errno.EISDIR: ("is a directory", "name a file in it, or end it with / for several files"),
-}
-
-
-def target_error(error: OSError, path: str) -> TargetError:
-    """What the system says against writing ``path``, in words."""
-    what, hint = _REASONS.get(
-        error.errno or 0, (f"cannot be written ({error.strerror or error})", None)
-    )
-    return TargetError(what, path=path, hint=hint)
-
-
-def _may(path: str, mode: int) -> bool:
-    # The effective user is the one who writes; access() asks for the real one by itself.
-    return os.access(path, mode, effective_ids=os.access in os.supports_effective_ids)
 
 
 class FileTarget:
@@ -105,11 +71,13 @@ class FileTarget:
         self.name = os.path.basename(self.path)
         self.compression = format_suffix(self.path)[1]
         self._overwrite = overwrite
+        self._way_out = "--overwrite replaces it"
         self._stream: TargetStream | None = None
         self._fd: int | None = None
         self._folder_fd: int | None = None
+        self._old_fd: int | None = None  # of the file that is kept, locked
         self._temporary: str | None = None  # the hidden file's name while there is one
-        self._kept: tuple[Source, int] | None = None
+        self._kept: tuple[FileSource, int] | None = None
         self._size: int | None = None
         status = self._checked()
         self.direct = status is not None and not stat.S_ISREG(status.st_mode)
@@ -141,22 +109,19 @@ class FileTarget:
             raise TargetError(f"is {kind}, not a file", path=self.path)
         if kind is None and not self._overwrite:
             raise self._exists()
-        if not _may(self.path, os.W_OK):
+        if not may(self.path, os.W_OK):
             raise TargetError("is read-only", path=self.path, hint="make it writable or remove it")
         return status
 
     def _exists(self) -> TargetExists:
-        return TargetExists("exists already", path=self.path, hint="--overwrite replaces it")
+        return TargetExists("exists already", path=self.path, hint=self._way_out)
 
     def _check_folder(self) -> None:
         if not os.path.isdir(self._folder):
             there = os.path.lexists(self._folder)
             number = errno.ENOTDIR if there else errno.ENOENT
             raise target_error(OSError(number, ""), self.path)
-        if not _may(self._folder, os.W_OK | os.X_OK):
-            raise TargetError(
-                f"permission denied: nothing can be written in {self._folder}", path=self.path
-            )
+        check_writable(self._folder, self.path)
 
     # --- writing ---
 
@@ -167,14 +132,18 @@ class FileTarget:
             return self._size
         return self._stream.tell() if self._stream is not None else 0
 
-    def keep(self, source: Source, nbytes: int) -> None:
-        """Begin the new file with the first bytes of the one that is there.
+    def keep(self, source: FileSource | None, nbytes: int = 0) -> None:
+        """Begin the new file with the first bytes of the one that is there, to go on behind them.
 
         Args:
-            source: the file that is there, opened; it must not change until ``publish()``.
+            source: the file that is there, opened; it must not change until ``publish()``. None
+                where there is none, and must be none by then.
             nbytes: how much of it is kept.
         """
-        self._kept = source, nbytes
+        if source is None:
+            self._overwrite, self._way_out = False, "another run has made it: run again"
+        else:
+            self._kept = source, nbytes
 
     def open(self) -> BinaryIO:
         """The writable stream, compressed as the suffix asks; call it once.
@@ -275,7 +244,7 @@ class FileTarget:
         try:
             self.finish()
             if self._kept is not None:
-                self._kept[0].check_unchanged()
+                self._check_kept(self._kept[0])
             if not self.direct and self._fd is not None:
                 mode = self._mode()
                 if mode is not None:
@@ -287,6 +256,19 @@ class FileTarget:
             raise target_error(error, self.path) from error
         finally:
             self.abort()  # drops what is left: the hidden name and the descriptors
+
+    def _check_kept(self, source: FileSource) -> None:
+        """Raise if the old file has changed; from here on no other run that appends replaces it."""
+        try:
+            self._old_fd = os.open(source.absolute, os.O_RDONLY | os.O_NONBLOCK)
+            fcntl.flock(self._old_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise TargetError(
+                "is locked by another program", path=self.path, hint="run again when it is at rest"
+            ) from None
+        except OSError:
+            pass  # gone, or on a file system without locks, where looking is the best there is
+        source.check_unchanged()
 
     def _give_name(self, fd: int) -> None:
         try:
@@ -331,10 +313,10 @@ class FileTarget:
             with contextlib.suppress(OSError):  # the next sweep takes it then
                 os.unlink(self._temporary, dir_fd=self._folder_fd)
             self._temporary = None
-        for fd in (self._fd, self._folder_fd):
+        for fd in (self._fd, self._folder_fd, self._old_fd):
             if fd is not None:
                 os.close(fd)
-        self._fd = self._folder_fd = None
+        self._fd = self._folder_fd = self._old_fd = None
 
     def __enter__(self) -> Self:
         return self
@@ -346,83 +328,3 @@ class FileTarget:
         trace: TracebackType | None,
     ) -> None:
         self.abort()
-
-
-class TargetStream(io.RawIOBase):
-    """Unbuffered: sinks write large blocks, and every further copy would cost.
-
-    Attributes:
-        complete: closed, and every byte was written.
-    """
-
-    def __init__(self, fd: int, path: str, compression: str | None) -> None:
-        self._fd: int | None = fd
-        self._path = path
-        self._written = 0
-        self._failed = False
-        self.complete = False
-        self._encoder = encoder(compression, self._write_all) if compression else None
-
-    def writable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._written
-
-    def fileno(self) -> int:
-        if self._encoder is not None or self._fd is None:
-            raise io.UnsupportedOperation("fileno")
-        return self._fd
-
-    def write(self, data: ReadableBuffer, /) -> int:
-        if self.closed:
-            raise ValueError("write to a closed stream")
-        if self._failed:
-            raise TargetError("an earlier write failed", path=self._path)
-        view = memoryview(data)
-        if not view.nbytes:
-            return 0
-        view = view.cast("B")
-        done = False
-        try:
-            if self._encoder is None:
-                self._write_all(view)
-            else:
-                self._encoder.write(view)
-            done = True
-        finally:
-            # Whatever stopped it, bytes are missing now. (pyarrow may write on while it unwinds.)
-            self._failed = self._failed or not done
-        self._written += len(view)
-        return len(view)
-
-    def _write_all(self, data: ReadableBuffer) -> None:
-        if self._fd is None or self._failed:
-            return  # given up: a compressor that is dropped may still flush
-        view = memoryview(data)
-        try:
-            while len(view):
-                view = view[os.write(self._fd, view) :]
-        except OSError as error:
-            self._failed = True
-            raise target_error(error, self._path) from error
-
-    def close(self) -> None:
-        if self.closed:
-            return
-        try:
-            if self._encoder is not None and not self._failed:
-                self._encoder.finish()
-            self.complete = not self._failed and self._fd is not None
-        except BaseException:
-            self._failed = True
-            raise
-        finally:
-            self._encoder = None
-            super().close()
-
-    def discard(self) -> None:
-        """Close without another byte written."""
-        self._fd = None
-        self._failed = True
-        self.close()

@@ -137,7 +137,8 @@ class FsspecUpload:
             if self._system.protocol == "memory":  # put_file would show it while it grows
                 self._system.pipe_file(self._name, self._data.read())
             else:
-                self._system.put_file(self._data.name, self._name)
+                # The file has no name, so that nothing of it is left when the process is killed.
+                self._system.put_file(f"/dev/fd/{self._data.fileno()}", self._name)
         except Exception as error:
             what = f"cannot be written ({type(error).__name__})"
             raise TargetError(what, path=self._shown) from error

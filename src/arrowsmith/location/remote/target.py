@@ -194,7 +194,7 @@ class _SpoolStream(io.RawIOBase):
     """
 
     def __init__(self, compression: str | None) -> None:
-        self.spool = tempfile.NamedTemporaryFile(prefix="arrowsmith-", buffering=0)  # noqa: SIM115
+        self.spool = tempfile.TemporaryFile(prefix="arrowsmith-", buffering=0)  # noqa: SIM115
         self.complete = False
         self._failed = False
         self._written = 0
@@ -211,7 +211,7 @@ class _SpoolStream(io.RawIOBase):
         if self.closed:
             raise ValueError("write to a closed stream")
         if self._failed:
-            raise TargetError("an earlier write failed", path=self.spool.name)
+            raise TargetError("an earlier write failed", path=tempfile.gettempdir())
         view = memoryview(data)
         if not view.nbytes:
             return 0
