@@ -526,3 +526,9 @@ def test_a_file_that_cannot_be_read_is_told(saved, tmp_path):
     for place in (tmp_path, tmp_path / "missing.json"):
         with pytest.raises(ArrowsmithError, match=str(place)):
             saved[0].load_state(place)
+
+
+def test_large_values_that_are_all_the_same_are_only_shifted(tmp_path):
+    pq.write_table(pa.table({"x": [1e200] * 3}), tmp_path / "in.parquet")
+    ds = arrowsmith.open(tmp_path / "in.parquet").transform("standard_scale", columns=["x"])
+    assert ds.to_table()["x"].to_pylist() == [0.0] * 3

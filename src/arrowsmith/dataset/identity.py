@@ -16,7 +16,7 @@ from arrowsmith.fingerprint import (
     stream_fingerprint,
     value_fingerprint,
 )
-from arrowsmith.inputs import Input
+from arrowsmith.inputs import Input, members_of
 from arrowsmith.location import FileSource, InputFile
 from arrowsmith.pipeline.plan import Verb
 
@@ -82,7 +82,12 @@ def dataset_key(dataset: Dataset, source: Input, content: str, given: str | None
     """
     catalog = get_catalog()
     files = [
-        (one.source.path, one.spec.name, catalog.provider(one.spec), one.options)
+        (
+            [one.source.path, *(member.path for member in members_of(one.source))],
+            one.spec.name,
+            catalog.provider(one.spec),
+            one.options,
+        )
         for one in source.chosen
     ]
     parts = {

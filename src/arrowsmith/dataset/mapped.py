@@ -15,7 +15,9 @@ import pyarrow as pa
 import pyarrow.compute  # what take() needs, before somebody waits for the first row
 
 from arrowsmith.cache import KEY_METADATA, LABEL_METADATA, HeldFile
-from arrowsmith.errors import SourceChanged, SourceNotFound, UsageError
+from arrowsmith.errors import DataError, SourceChanged, SourceNotFound, UsageError
+from arrowsmith.kernels.arrays import int64_array
+from arrowsmith.kernels.rows import taken
 
 Numbers: TypeAlias = Sequence[int] | npt.NDArray[Any] | pa.Array | pa.ChunkedArray
 
@@ -252,13 +254,13 @@ class Mapped:
         for first, last in pairwise(edges):
             batch = batches[which[first]]
             begin = self._ends[which[first]] - batch.num_rows
-            parts.append(_taken(batch, ordered[first:last] - begin))
+            parts.append(taken(batch, int64_array(ordered[first:last] - begin)))
         merged = parts[0] if len(parts) == 1 else pa.concat_batches(parts)
         if (order[1:] > order[:-1]).all():  # they came in order
             return merged
         back = np.empty(len(order), dtype=np.int64)
         back[order] = np.arange(len(order))
-        return _taken(merged, back)
+        return taken(merged, int64_array(back))
 
 
 def _as_numbers(which: Numbers) -> npt.NDArray[np.integer[Any]]:
@@ -280,42 +282,24 @@ def _kind(which: object, given: npt.NDArray[Any]) -> str:
     return f"an array of {given.dtype} with {given.ndim} dimension(s)"
 
 
-def _index(rows: npt.NDArray[np.int64]) -> pa.Array:
-    """As an Arrow array, without the pandas that ``pa.array`` would import."""
-    values = np.ascontiguousarray(rows, dtype=np.int64)
-    return pa.Array.from_buffers(pa.int64(), len(values), [None, pa.py_buffer(values)])
-
-
-def _taken(batch: pa.RecordBatch, rows: npt.NDArray[np.int64]) -> pa.RecordBatch:
-    index = _index(rows)
-    try:
-        return batch.take(index)
-    except pa.ArrowNotImplementedError:
-        columns = [_taken_column(column, index) for column in batch.columns]
-        return pa.RecordBatch.from_arrays(columns, schema=batch.schema)
-
-
-def _taken_column(column: pa.Array, index: pa.Array) -> pa.Array:
-    """Types that the kernel lacks (run-end encoded and views) are put together row by row."""
-    try:
-        return column.take(index)
-    except pa.ArrowNotImplementedError:
-        rows = memoryview(index.buffers()[1]).cast("q")
-        return pa.concat_arrays([column.slice(row, 1) for row in rows])
-
-
 def _python_rows(batch: pa.RecordBatch) -> list[dict[str, Any]]:
-    columns = [_python_values(column) for column in batch.columns]
     names = batch.schema.names
+    columns = [_python_values(*pair) for pair in zip(names, batch.columns, strict=True)]
     if not columns:
         return [{} for _ in range(batch.num_rows)]
     return [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
 
 
-def _python_values(column: pa.Array) -> list[Any]:
+def _python_values(name: str, column: pa.Array) -> list[Any]:
     if isinstance(column, pa.FixedShapeTensorArray) and not column.null_count:
         return [one.copy() for one in column.to_numpy_ndarray()]
-    values: list[Any] = column.to_pylist()
+    try:
+        values: list[Any] = column.to_pylist()
+    except (OverflowError, ValueError) as error:  # years beyond 9999, nanoseconds without pandas
+        raise DataError(
+            f"column '{name}' has a value that Python's types do not hold: {error}",
+            hint="take() and slices give Arrow's own values",
+        ) from None
     return values
 
 

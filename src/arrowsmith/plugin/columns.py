@@ -38,7 +38,7 @@ def check_columns(
         >>> check_columns(pa.schema([("id", pa.int64())]), ["id"], fits=pa.types.is_integer)
     """
     for name in names:
-        count = schema.names.count(name)
+        count = len(schema.get_all_field_indices(name))  # names are a new list each time
         if count != 1:
             raise _unknown(schema, name, count)
         kind = schema.field(name).type

@@ -158,6 +158,10 @@ class ReaderSpec:
         probe: for formats without magic; must not raise on any bytes.
         options: a frozen dataclass whose fields are the format's options.
         capabilities: what the reader can do.
+        gathers: files are rows: one reader takes all files of an input, as a ``SourceGroup``
+            (see :class:`~arrowsmith.plugin.protocols.SourceGroup`), or a single one as it is.
+        sidecars: patterns, in lower case, of the names of files that belong to those beside them
+            (``"metadata.csv"``): the group has them too, and no other format gets them.
         summary: one line for ``arrowsmith formats``.
         install_hint: what to install when the implementation's own dependency is missing.
     """
@@ -169,6 +173,8 @@ class ReaderSpec:
     probe: Callable[[Head], Match] | None = None
     options: type = NoOptions
     capabilities: ReaderCapabilities = field(default_factory=ReaderCapabilities)
+    gathers: bool = False
+    sidecars: tuple[str, ...] = ()
     summary: str = ""
     install_hint: str = ""
 

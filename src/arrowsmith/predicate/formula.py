@@ -23,7 +23,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from arrowsmith.errors import DataError, PredicateError
-from arrowsmith.kernels.scalars import bool_scalar, float_scalar, int_scalar, text_scalar
+from arrowsmith.kernels.scalars import bool_scalar, float_scalar, int_array, int_scalar, text_scalar
 from arrowsmith.predicate.functions import (
     ARITHMETIC,
     COMPARISONS,
@@ -33,6 +33,7 @@ from arrowsmith.predicate.functions import (
     negate,
     plain_value,
 )
+from arrowsmith.predicate.literals import MisfitError
 
 MAX_LENGTH = 1 << 16
 MAX_DEPTH = 64
@@ -95,7 +96,7 @@ def parse_formula(text: str, schema: pa.Schema) -> Formula:
     empty = pa.RecordBatch.from_arrays([pa.nulls(0, f.type) for f in schema], schema=schema)
     try:
         kind = root(empty).type
-    except (pa.ArrowException, AttributeError) as error:
+    except (pa.ArrowException, AttributeError, MisfitError) as error:
         raise PredicateError(f"'{text}' does not fit the columns: {error}") from None
     return Formula(text, frozenset(parser.columns), kind, root)
 
@@ -292,6 +293,7 @@ def _number(token: _Token) -> pa.Scalar:
     if not token.text.isdecimal():
         return float_scalar(float(token.text))
     try:
-        return int_scalar(int(token.text))
+        value = int(token.text)
+        return int_array([value], pa.uint64())[0] if value >> 63 else int_scalar(value)
     except (OverflowError, ValueError):
         raise _failure(f"{token.text[:40]} is beyond 64 bits", token.place) from None

@@ -14,7 +14,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from arrowsmith.kernels.plain import unwrapped
 from arrowsmith.kernels.scalars import text_scalar
+from arrowsmith.predicate.literals import FLIPPED, boolean, fit
 
 Value = Any  # pa.Array or pa.Scalar
 
@@ -35,22 +37,34 @@ class Function:
 
 def plain_value(value: Value) -> Value:
     """Dictionaries decoded, views and half floats as what kernels take."""
-    kind = value.type
     if isinstance(value, pa.Scalar):
         return value
-    if isinstance(kind, pa.BaseExtensionType):
-        return plain_value(value.storage)
-    if pa.types.is_dictionary(kind):
-        return plain_value(value.dictionary_decode())
-    if pa.types.is_run_end_encoded(kind):
-        return plain_value(pc.run_end_decode(value))
-    if pa.types.is_string_view(kind):
-        return value.cast(pa.string())
-    return value.cast(pa.float32()) if pa.types.is_float16(kind) else value
+    value = unwrapped(value)
+    return value.cast(pa.float32()) if pa.types.is_float16(value.type) else value
 
 
 def _floating(value: Value) -> Value:
     return value if pa.types.is_floating(value.type) else pc.cast(value, pa.float64(), safe=False)
+
+
+def _float(value: Value) -> Value:
+    """As float64, integers beyond its precision rounded; a text that is no number is an error."""
+    return pc.cast(value, pa.float64(), safe=False)
+
+
+def _unsigned(left: Value, right: Value) -> tuple[Value, Value]:
+    """Beside uint64, a whole number that is written in the formula is one too: Arrow would take
+    both for int64, which large ones do not fit."""
+    for value, other in ((left, right), (right, left)):
+        if pa.types.is_uint64(value.type) and isinstance(other, pa.Int64Scalar):
+            if other.is_valid and other.as_py() >= 0:
+                other = other.cast(pa.uint64())
+            return (value, other) if value is left else (other, value)
+    return left, right
+
+
+def _arithmetic(kernel: Callable[[Value, Value], Value]) -> Callable[[Value, Value], Value]:
+    return lambda left, right: kernel(*_unsigned(left, right))
 
 
 def divide(left: Value, right: Value) -> Value:
@@ -58,6 +72,7 @@ def divide(left: Value, right: Value) -> Value:
 
 
 def remainder(left: Value, right: Value) -> Value:
+    left, right = _unsigned(left, right)
     if pa.types.is_integer(left.type) and pa.types.is_integer(right.type):
         whole = pc.divide_checked(left, right)
     else:
@@ -67,12 +82,19 @@ def remainder(left: Value, right: Value) -> Value:
 
 
 def compare(operator: str, left: Value, right: Value) -> Value:
-    """A comparison; text beside a time, date or number of another type is read as such."""
+    """A comparison; a text beside a date or time is read as such.
+
+    Raises:
+        MisfitError: it is none.
+    """
+    if isinstance(left, pa.StringScalar) and pa.types.is_temporal(right.type):
+        operator, left, right = FLIPPED[operator], right, left
     if isinstance(right, pa.StringScalar) and pa.types.is_temporal(left.type):
-        right = right.cast(left.type)
-    elif isinstance(left, pa.StringScalar) and pa.types.is_temporal(right.type):
-        left = left.cast(right.type)
-    return COMPARISONS[operator](left, right)
+        test = fit(operator, right.as_py(), left.type)  # type: ignore[arg-type]
+        if test.scalar is None:
+            return pc.if_else(pc.is_valid(left), boolean(test.outcome), boolean(None))
+        operator, right = test.operator, test.scalar
+    return COMPARISONS[operator](*_unsigned(left, right))
 
 
 def negate(value: Value) -> Value:
@@ -84,6 +106,7 @@ def _length(value: Value) -> Value:
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
         return pc.utf8_length(value)
     binary = pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
+    binary = binary or pa.types.is_fixed_size_binary(kind)
     return pc.binary_length(value) if binary else pc.list_value_length(value)
 
 
@@ -93,12 +116,15 @@ def _coalesce(*values: Value) -> Value:
 
 
 def _concat(*values: Value) -> Value:
-    texts = [value if _is_text(value) else pc.cast(value, pa.string()) for value in values]
-    return pc.binary_join_element_wise(*texts, _EMPTY)
+    large = any(pa.types.is_large_string(value.type) for value in values)
+    kind = pa.large_string() if large else pa.string()
+    texts = [pc.cast(value, kind) for value in (*values, _EMPTY)]
+    return pc.binary_join_element_wise(*texts)
 
 
-def _is_text(value: Value) -> bool:
-    return bool(pa.types.is_string(value.type) or pa.types.is_large_string(value.type))
+def _choice(condition: Value, then: Value, otherwise: Value) -> Value:
+    """As SQL has it: what is not true, null too, is ``otherwise``."""
+    return pc.if_else(pc.coalesce(condition, boolean(False)), then, otherwise)
 
 
 _EMPTY = text_scalar("")
@@ -112,9 +138,9 @@ COMPARISONS = {
     ">=": pc.greater_equal,
 }
 ARITHMETIC: dict[str, Callable[[Value, Value], Value]] = {
-    "+": pc.add_checked,
-    "-": pc.subtract_checked,
-    "*": pc.multiply_checked,
+    "+": _arithmetic(pc.add_checked),
+    "-": _arithmetic(pc.subtract_checked),
+    "*": _arithmetic(pc.multiply_checked),
     "/": divide,
     "%": remainder,
 }
@@ -125,10 +151,10 @@ FUNCTIONS = {
     "concat": Function(_concat, 1, 64),
     "day": Function(pc.day),
     "exp": Function(lambda value: pc.exp(_floating(value))),
-    "float": Function(lambda value: pc.cast(value, pa.float64())),
+    "float": Function(_float),
     "floor": Function(pc.floor),
     "hour": Function(pc.hour),
-    "if": Function(pc.if_else, 3, 3),
+    "if": Function(_choice, 3, 3),
     "int": Function(lambda value: pc.cast(value, pa.int64())),
     "length": Function(_length),
     "ln": Function(lambda value: pc.ln(_floating(value))),

@@ -19,7 +19,19 @@ from typing import Literal
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from arrowsmith.kernels.plain import unwrapped, unwrapped_type
+
 Operator = Literal["=", "!=", "<", "<=", ">", ">="]
+
+FLIPPED: dict[str, Operator] = {
+    "=": "=",
+    "!=": "!=",
+    "<": ">",
+    "<=": ">=",
+    ">": "<",
+    ">=": "<=",
+}
+"""The operator that says the same with the sides exchanged."""
 
 _PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 _HALF_MAX = 65_504.0
@@ -67,13 +79,8 @@ def boolean(value: bool | None) -> pa.BooleanScalar:
 
 def plain_type(kind: pa.DataType) -> pa.DataType:
     """The type in which a column is compared: decoded, unwrapped, no views, no half floats."""
-    if isinstance(kind, pa.BaseExtensionType):
-        return plain_type(kind.storage_type)
-    if pa.types.is_dictionary(kind) or pa.types.is_run_end_encoded(kind):
-        return plain_type(kind.value_type)
-    if pa.types.is_string_view(kind):
-        return pa.string()
-    if pa.types.is_binary_view(kind) or pa.types.is_fixed_size_binary(kind):
+    kind = unwrapped_type(kind)
+    if pa.types.is_fixed_size_binary(kind):
         return pa.binary()
     if pa.types.is_decimal(kind) and kind.scale < 0:
         return pa.decimal256(kind.precision - kind.scale, 0)
@@ -82,15 +89,9 @@ def plain_type(kind: pa.DataType) -> pa.DataType:
 
 def plain(column: pa.Array) -> pa.Array:
     """The column in its ``plain_type``."""
-    kind = column.type
-    if isinstance(kind, pa.BaseExtensionType):
-        return plain(column.storage)
-    if pa.types.is_dictionary(kind):
-        return plain(column.dictionary_decode())
-    if pa.types.is_run_end_encoded(kind):
-        return plain(pc.run_end_decode(column))
-    wanted = plain_type(kind)
-    return column if wanted.equals(kind) else column.cast(wanted)
+    column = unwrapped(column)
+    wanted = plain_type(column.type)
+    return column if wanted.equals(column.type) else column.cast(wanted)
 
 
 def fit(operator: Operator, literal: Decimal | str | bool, kind: pa.DataType) -> Test:

@@ -22,6 +22,7 @@ import pyarrow as pa
 
 from arrowsmith.predicate.lexer import Token, failure, tokens
 from arrowsmith.predicate.literals import (
+    FLIPPED,
     MisfitError,
     Operator,
     Test,
@@ -34,7 +35,6 @@ from arrowsmith.predicate.nodes import Any, Compare, Every, IsNull, Like, Node, 
 
 MAX_DEPTH = 64
 
-_FLIPPED = {"=": "=", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 _FALSE = boolean(False)
 
 
@@ -153,7 +153,7 @@ class _Parser:
         if operator is None or token.kind != "name":
             raise failure("a condition needs a column", place.place)
         name = self._column(token)
-        return self._compare(name, _FLIPPED[operator], literal, place)
+        return self._compare(name, FLIPPED[operator], literal, place)
 
     def _about(self, token: Token) -> Node:
         """What follows a column."""
@@ -177,7 +177,7 @@ class _Parser:
         return Not(node) if negated else node
 
     def _operator(self) -> Operator | None:
-        token = self._accept("operator", *_FLIPPED)
+        token = self._accept("operator", *FLIPPED)
         return cast(Operator, token.text) if token else None
 
     def _literal(self, wanted: str) -> Decimal | str | bool:

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from arrowsmith.kernels.arrays import numpy_view
 from arrowsmith.kernels.hashing import Hashes, can_hash, hash_spans, hash_values
+from arrowsmith.kernels.plain import unwrapped, unwrapped_type
 from arrowsmith.kernels.spans import Spans, is_ragged
 from arrowsmith.stats import moments, quantiles, text
 from arrowsmith.stats.blocks import blocks
@@ -40,8 +40,8 @@ class ColumnSummary:
         min, max: exact.
         mean, std: of numbers; the mean of dates and times too. ``std`` divides by n - 1.
         quantiles: values by share, 0.01 to 0.99, between two values interpolated for floats; an
-            estimate, 0.1 % of the ranks off as a rule, unless ``quantiles_exact``, as it is for
-            tables of less than 60,000 rows.
+            estimate unless ``quantiles_exact``, as it is for tables of less than 60,000 rows: 0.3 %
+            of the ranks off as a rule at 100,000 rows, 0.1 % at a million.
         histogram: ``{"edges": [...], "counts": [...]}`` of numbers and times, from those values.
         top: the most frequent values and their counts; estimates unless ``top_exact``.
         length: ``{"min": ..., "mean": ..., "max": ...}`` of texts in characters, of binaries in
@@ -127,9 +127,9 @@ class ColumnMeter:
         self._extremes = Extremes()
         self._bounds: tuple[Any, Any] | None = None
         self._moments = Moments()
-        self._quantiles = Quantiles(max(1024, min(65_536, room // 64)))
+        self._quantiles = Quantiles(max(512, min(65_536, room // 64)))
         self._distinct = Distinct(max(256, min(16_384, room // 64)))
-        self._frequent = Frequent()
+        self._frequent = Frequent(max(4096, min(1 << 20, room // 8)))
         self._length = 0
         self._span: tuple[int, int] | None = None
 
@@ -137,20 +137,20 @@ class ColumnMeter:
 
     def partial(self, column: pa.Array) -> Part:
         """What a chunk tells; pure."""
-        nulls = _null_count(column)
-        count = len(column) - nulls
+        values = _flat(column, self._kind)
+        nulls = values.null_count
+        count = len(values) - nulls
         if not count:
             return Part(0, nulls)
         if self._listed:
-            return Part(count, nulls, lengths=text.list_lengths(column))
+            return Part(count, nulls, lengths=text.list_lengths(values))
         if not (self._measured or self._hashed):
             return Part(count, nulls)
-        values = _flat(column, self._kind)
         values = values.drop_null() if nulls else values
         found: dict[str, Any] = {}
         every = values
         if self._hashed:
-            counts = Frequent.partial(values)
+            counts = self._frequent.partial(values)
             # where all were counted, the distinct values are there already
             every = values if counts.step > 1 or not counts.all else counts.values
             found["counts"] = counts
@@ -273,33 +273,13 @@ def _wider(bounds: tuple[Any, Any] | None, other: tuple[Any, Any]) -> tuple[Any,
 
 
 def _flat_type(kind: pa.DataType) -> pa.DataType:
-    """The type as which values are measured: for dictionaries, views and the like there are few
-    kernels."""
-    types = pa.types
-    if isinstance(kind, pa.BaseExtensionType):
-        return _flat_type(kind.storage_type)
-    if types.is_dictionary(kind) or types.is_run_end_encoded(kind):
-        return _flat_type(kind.value_type)
-    if types.is_string_view(kind):
-        return pa.large_string()
-    if types.is_decimal32(kind) or types.is_decimal64(kind):
+    """The type as which values are measured, one that there are kernels for."""
+    kind = unwrapped_type(kind)
+    if pa.types.is_decimal32(kind) or pa.types.is_decimal64(kind):
         return pa.decimal128(kind.precision, kind.scale)
-    return pa.large_binary() if types.is_binary_view(kind) else kind
+    return kind
 
 
 def _flat(values: pa.Array, kind: pa.DataType) -> pa.Array:
-    if isinstance(values.type, pa.BaseExtensionType):
-        return _flat(values.storage, kind)
-    if pa.types.is_dictionary(values.type):
-        return _flat(values.dictionary_decode(), kind)
-    if pa.types.is_run_end_encoded(values.type):
-        return _flat(pc.run_end_decode(values), kind)
+    values = unwrapped(values)
     return values if values.type.equals(kind) else values.cast(kind)
-
-
-def _null_count(column: pa.Array) -> int:
-    """Nulls, also those that a dictionary or run holds."""
-    kind = column.type
-    if pa.types.is_dictionary(kind) or pa.types.is_run_end_encoded(kind):
-        return int(pc.sum(pc.is_null(column)).as_py() or 0)
-    return int(column.null_count)

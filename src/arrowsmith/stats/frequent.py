@@ -14,12 +14,13 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from arrowsmith.kernels.arrays import int64_array, numpy_view
+from arrowsmith.kernels.spans import Spans, is_ragged
 from arrowsmith.stats.values import plain
 
 _STEP = 64  # one value in so many is counted first, to tell whether a chunk has many
 _FEW = 256
 _WHOLE = 60_000  # chunks of fewer rows are counted in full
-_ROOM = 4096  # values kept between chunks
+_ROOM = 4096  # values kept between chunks, at most
 _SEEN = 100  # how often a value must have been met in a sample: its count is 10 % off then
 
 
@@ -40,6 +41,9 @@ class Part(NamedTuple):
 class Frequent:
     """Counts values.
 
+    Args:
+        room: bytes that the values between chunks may take, about; the most frequent stay.
+
     Example:
         >>> frequent = Frequent()
         >>> frequent.merge(frequent.partial(pa.array(["a", "b", "a"])))
@@ -47,9 +51,12 @@ class Frequent:
         [('a', 2)]
     """
 
-    def __init__(self) -> None:
+    def __init__(self, room: int = 1 << 20) -> None:
+        self._room = room
+        self._most = max(_FEW, min(_ROOM, room // 32))
         self._parts: list[Part] = []
         self._held = 0
+        self._bytes = 0
         self.sampled = False
         self.dropped = False
 
@@ -58,9 +65,8 @@ class Frequent:
         """Every value was counted, and none was dropped for want of room."""
         return not (self.sampled or self.dropped)
 
-    @staticmethod
-    def partial(values: pa.Array) -> Part:
-        """Of an array without nulls."""
+    def partial(self, values: pa.Array) -> Part:
+        """Of an array without nulls; pure."""
         if pa.types.is_boolean(values.type):
             true = values.true_count
             found = [(False, len(values) - true), (True, true)]
@@ -71,13 +77,14 @@ class Frequent:
             part = _counted(sample, _STEP)
             if len(part.counts) > _FEW:
                 return part
-        return _trimmed(_counted(values, 1))
+        return self._trimmed(_counted(values, 1))
 
     def merge(self, part: Part) -> None:
         self.sampled = self.sampled or part.step > 1
         self._parts.append(part)
         self._held += len(part.counts)
-        if self._held > 8 * _ROOM:
+        self._bytes += part.values.nbytes
+        if self._held > 8 * self._most or self._bytes > 2 * self._room:
             self._gather()
 
     def _gather(self) -> Part | None:
@@ -88,10 +95,23 @@ class Frequent:
             counts = np.concatenate([part.counts for part in self._parts])
             summed = np.zeros(len(values.dictionary), np.int64)
             np.add.at(summed, numpy_view(values.indices), counts)
-            self._parts = [_trimmed(Part(values.dictionary, summed, 1))]
+            self._parts = [self._trimmed(Part(values.dictionary, summed, 1))]
             self._held = len(self._parts[0].counts)
+            self._bytes = self._parts[0].values.nbytes
             self.dropped = self.dropped or not self._parts[0].all
         return self._parts[0] if self._parts else None
+
+    def _trimmed(self, part: Part) -> Part:
+        """The most frequent; the order in which they were met decides between equals."""
+        heavy = is_ragged(part.values.type) and part.values.nbytes > self._room
+        if len(part.counts) <= 2 * self._most and not heavy:
+            return part
+        order = np.argsort(-part.counts, kind="stable")[: self._most]
+        if heavy:
+            total = np.cumsum(Spans(part.values).lengths[order])
+            order = order[: np.searchsorted(total, self._room, side="right")]
+        order.sort()
+        return Part(part.values.take(int64_array(order)), part.counts[order], part.step, all=False)
 
     def top(self, number: int) -> list[tuple[object, int]]:
         """The most frequent values with their counts; of a sample only those that were met often
@@ -114,11 +134,3 @@ def _booleans(values: list[bool]) -> pa.BooleanArray:
 def _counted(values: pa.Array, step: int) -> Part:
     found = pc.value_counts(values)
     return Part(found.field("values"), numpy_view(found.field("counts")) * step, step)
-
-
-def _trimmed(part: Part) -> Part:
-    """The most frequent; the order in which they were met decides between equals."""
-    if len(part.counts) <= 2 * _ROOM:
-        return part
-    order = np.sort(np.argsort(-part.counts, kind="stable")[:_ROOM])
-    return Part(part.values.take(int64_array(order)), part.counts[order], part.step, all=False)

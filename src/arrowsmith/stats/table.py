@@ -12,6 +12,7 @@ from arrowsmith.stats.column import ColumnMeter, ColumnSummary, Part
 
 _SHARE = 8  # of the budget, one part in so many is for what is kept of the columns
 _KEPT_BYTES = 1 << 20  # about what the parts of one chunk hold
+_PART_BYTES = 4 << 10  # about what the part of a column holds beside
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,19 +50,23 @@ class _Parts:
 
     rows: int
     parts: list[Part]
-    nbytes: int = _KEPT_BYTES
+
+    @property
+    def nbytes(self) -> int:
+        return max(_KEPT_BYTES, _PART_BYTES * len(self.parts))
 
 
 class TableSummarySink:
     """An ``EncodingSink`` that keeps no rows: workers measure the chunks, their parts are merged
     in order, so that the figures depend neither on threads nor on batches."""
 
-    chunk = Chunk(rows=65_536, nbytes=8 << 20, encode_cost=2.0)
-
     def __init__(self, schema: pa.Schema, context: RunContext) -> None:
         room = context.memory_limit // _SHARE // max(len(schema), 1)
         self._meters = [ColumnMeter(field, room) for field in schema]
         self._rows = 0
+        # of many columns each has few rows in a chunk, and costs as much as with many
+        nbytes = max(8 << 20, min(16 << 20, len(schema) << 12))
+        self.chunk = Chunk(rows=65_536, nbytes=nbytes, encode_cost=2.0)
 
     def prepare(self, first: pa.RecordBatch) -> None:
         """Nothing depends on the first chunk."""

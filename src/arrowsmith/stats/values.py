@@ -43,7 +43,8 @@ def from_number(number: float, kind: pa.DataType) -> Any:
     if not pa.types.is_temporal(kind):
         return number
     width = kind.bit_width // 8
-    data = np.array([round(number)], f"i{width}")
+    limits = np.iinfo(f"i{width}")  # floats near the end are rounded beyond it
+    data = np.array([min(max(round(number), limits.min), limits.max)], limits.dtype)
     return plain(pa.Array.from_buffers(kind, 1, [None, pa.py_buffer(data)])[0])
 
 

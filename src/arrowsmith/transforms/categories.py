@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from arrowsmith.errors import DataError, SchemaMismatch
 from arrowsmith.kernels.arrays import int64_array, numpy_view
-from arrowsmith.kernels.scalars import int_array, text_array
+from arrowsmith.kernels.plain import unwrapped
+from arrowsmith.kernels.scalars import int_array, int_scalar, text_array
 from arrowsmith.plugin import RunContext, check_columns
 
 _PENDING = 1 << 16  # values that wait to be merged, at least
@@ -69,9 +70,8 @@ def code_type(kind: pa.DataType) -> pa.DataType:
 
 
 def to_codes(array: pa.Array) -> pa.Array:
-    """Values as texts or whole numbers."""
-    if pa.types.is_dictionary(array.type):
-        array = array.dictionary_decode()
+    """Values as texts or whole numbers, null where a dictionary's value is."""
+    array = unwrapped(array)
     kind = array.type
     if kind.equals(pa.date32()) or pa.types.is_time32(kind):
         array = array.cast(pa.int32())
@@ -205,20 +205,37 @@ def sorted_values(counted: Counted) -> Counted:
     return values.take(order), counts[numpy_view(order).astype(np.int64)]
 
 
-def indices_of(array: pa.Array, values: pa.Array, name: str, *, strict: bool) -> pa.Array:
-    """The place of each value among ``values``, int32, null for nulls and unknown values.
+def indices_of(
+    array: pa.Array, values: pa.Array, name: str, *, unknown: int | None, null: int | None = None
+) -> pa.Array:
+    """The place of each value among ``values``, int32.
+
+    Args:
+        array: the column.
+        values: as codes, each once.
+        name: of the column.
+        unknown: what stands for a value that is not among them; with None that is an error.
+        null: what stands for null; None for null.
 
     Raises:
-        DataError: a value is unknown, and ``strict``.
+        DataError: a value is unknown, and nothing stands for such.
     """
     codes = to_codes(array)
     found = pc.index_in(codes, value_set=values)
-    if strict and found.null_count > array.null_count:
-        unknown = pc.and_(codes.is_valid(), found.is_null())
-        place = int64_array(np.flatnonzero(numpy_view(unknown.cast(pa.uint8())))[:1])
-        value = str(from_codes(codes.take(place), array.type)[0].as_py())
-        raise DataError(
-            f"column '{name}' has the value {value[:80]!r}, which was not there in the fit",
-            hint="fit again, or say what becomes of unknown values with unknown=",
-        )
+    if found.null_count > codes.null_count:
+        strange = pc.and_(codes.is_valid(), found.is_null())
+        if unknown is None:
+            raise _unknown(codes, strange, array.type, name)
+        found = pc.if_else(strange, int_scalar(unknown).cast(pa.int32()), found)
+    if null is not None and found.null_count:
+        found = found.fill_null(int_scalar(null).cast(pa.int32()))
     return found
+
+
+def _unknown(codes: pa.Array, strange: pa.BooleanArray, kind: pa.DataType, name: str) -> DataError:
+    place = int64_array(np.flatnonzero(numpy_view(strange.cast(pa.uint8())))[:1])
+    value = str(from_codes(codes.take(place), kind)[0].as_py())
+    return DataError(
+        f"column '{name}' has the value {value[:80]!r}, which was not there in the fit",
+        hint="fit again, or say what becomes of unknown values with unknown=",
+    )

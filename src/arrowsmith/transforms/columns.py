@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -9,6 +10,14 @@ from typing import Literal
 import pyarrow as pa
 
 from arrowsmith.errors import SchemaMismatch
+
+
+def first_repeated(names: Sequence[str]) -> str | None:
+    """The first name that comes again, or None."""
+    if len(set(names)) == len(names):
+        return None
+    often = Counter(names)
+    return next(name for name in names if often[name] > 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +52,8 @@ class ReplaceColumns:
         names = [field.name for field in fields]
         if not names:
             raise SchemaMismatch("no column would be left")
-        if len(set(names)) < len(names) and self._replaced:
-            repeated = next(name for name in names if names.count(name) > 1)
+        repeated = first_repeated(names) if self._replaced else None
+        if repeated is not None:
             raise SchemaMismatch(f"two columns would be named '{repeated}'")
         self.schema = pa.schema(fields, metadata=schema.metadata)
         self.unchanged = frozenset(name for name in schema.names if name not in self._replaced)

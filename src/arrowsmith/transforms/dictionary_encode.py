@@ -47,7 +47,7 @@ def _encoded(field: pa.Field, state: Mapping[str, Any]) -> Replacement:
     kind = pa.dictionary(pa.int32(), value_type(field.type))
 
     def make(array: pa.Array) -> Sequence[pa.Array]:
-        found = indices_of(array, codes, field.name, strict=True)
+        found = indices_of(array, codes, field.name, unknown=None)
         return (pa.DictionaryArray.from_arrays(found, values),)
 
     return Replacement((field.with_type(kind),), make)

@@ -7,6 +7,7 @@ from typing import Literal
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from arrowsmith.kernels.plain import unwrapped_type
 from arrowsmith.plugin import RunContext, check_columns
 from arrowsmith.transforms import ColumnsOptions
 
@@ -49,6 +50,8 @@ class BoundFillForward:
         return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
 
     def _filled(self, name: str, array: pa.Array) -> pa.Array:
+        kind = array.type
+        array = array.cast(_filling_type(kind))
         last = self._last.get(name)
         if array.null_count and last is not None and not array[0].is_valid:
             array = pc.fill_null_forward(pa.concat_arrays([last, array])).slice(1)
@@ -56,12 +59,18 @@ class BoundFillForward:
             array = pc.fill_null_forward(array)
         # a copy of one value, so that the batch is let go
         self._last[name] = pa.concat_arrays([array.slice(len(array) - 1), pa.nulls(0, array.type)])
-        return array
+        return array.cast(kind)
+
+
+def _filling_type(kind: pa.DataType) -> pa.DataType:
+    """The type that the kernel takes: none of views."""
+    view = pa.types.is_string_view(kind) or pa.types.is_binary_view(kind)
+    return unwrapped_type(kind) if view else kind
 
 
 def _can_fill(kind: pa.DataType) -> bool:
     try:
-        pc.fill_null_forward(pa.nulls(1, kind))
+        pc.fill_null_forward(pa.nulls(1, _filling_type(kind)))
     except pa.ArrowException:
         return False
     return not pa.types.is_dictionary(kind)

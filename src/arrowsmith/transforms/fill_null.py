@@ -9,6 +9,7 @@ from decimal import Decimal
 import pyarrow as pa
 
 from arrowsmith.errors import OptionError, SchemaMismatch
+from arrowsmith.kernels.plain import unwrapped_type
 from arrowsmith.kernels.scalars import text_scalar
 from arrowsmith.plugin import RunContext, check_columns
 from arrowsmith.transforms import FillNullOptions
@@ -28,7 +29,7 @@ class FillNull:
         replaced = {}
         for name, value in self._values.items():
             field = schema.field(name)
-            replaced[name] = _filled(field, _scalar(name, value, field.type))
+            replaced[name] = _filled(field, _scalar(name, value, unwrapped_type(field.type)))
         return ReplaceColumns(schema, replaced)
 
 
@@ -57,6 +58,9 @@ def _scalar(name: str, value: object, kind: pa.DataType) -> pa.Scalar:
 
 def _filled(field: pa.Field, scalar: pa.Scalar) -> Replacement:
     def make(array: pa.Array) -> Sequence[pa.Array]:
-        return (array.fill_null(scalar) if array.null_count else array,)
+        if not array.null_count:
+            return (array,)
+        # through the scalar's type, since the kernel takes no views
+        return (array.cast(scalar.type).fill_null(scalar).cast(field.type),)
 
     return Replacement((field,), make)

@@ -6,6 +6,7 @@ from typing import Literal
 
 import pyarrow as pa
 
+from arrowsmith.kernels.rows import filtered
 from arrowsmith.plugin import Predicate, RunContext
 from arrowsmith.transforms import FilterOptions
 
@@ -40,4 +41,4 @@ class BoundFilter:
         mask = self.predicate.mask(batch)
         if mask.null_count == 0 and mask.true_count == batch.num_rows:
             return batch
-        return batch.filter(mask)
+        return filtered(batch, mask)

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from arrowsmith.errors import SchemaMismatch
 from arrowsmith.kernels.arrays import numpy_view
-from arrowsmith.kernels.scalars import int_scalar
 from arrowsmith.plugin import RunContext
 from arrowsmith.transforms import OneHotOptions
 from arrowsmith.transforms.categories import (
@@ -26,10 +25,9 @@ from arrowsmith.transforms.categories import (
     learned_values,
     sorted_values,
 )
-from arrowsmith.transforms.columns import ReplaceColumns, Replacement
+from arrowsmith.transforms.columns import ReplaceColumns, Replacement, first_repeated
 
 _MOST_VALUES = 1_000_000  # distinct values that are counted to find the most frequent
-_NONE = int_scalar(-1).cast(pa.int32())
 
 
 class OneHot:
@@ -59,7 +57,7 @@ class OneHot:
         names = [f"{field.name}_{label}" for label, no in zip(labels, rare, strict=True) if not no]
         if rare.any():
             names.append(f"{field.name}_infrequent")
-        repeated = next((name for name in names if names.count(name) > 1), None)
+        repeated = first_repeated(names)
         if repeated is not None:
             raise SchemaMismatch(
                 f"two categories of column '{field.name}' would be columns '{repeated}'",
@@ -67,16 +65,13 @@ class OneHot:
             )
         lenient = rare.any() and self._options.unknown == "infrequent"
         fallback = len(names) - 1 if lenient else -1
-        strict = self._options.unknown == "error"
-        # one place more, for what is no category: row -1 of the matrix
-        lookup = np.append(columns, fallback)
+        # two places more: for values that are unknown, and for null, which is in no column
+        lookup = np.append(columns, [fallback, -1])
+        unknown = None if self._options.unknown == "error" else len(columns)
 
         def make(array: pa.Array) -> Sequence[pa.Array]:
-            found = indices_of(array, values, field.name, strict=strict)
-            place = lookup[numpy_view(found.fill_null(_NONE))]
-            if array.null_count:
-                place[numpy_view(array.is_null().cast(pa.uint8())).view(bool)] = -1
-            return _matrix(place, len(names))
+            found = indices_of(array, values, field.name, unknown=unknown, null=-1)
+            return _matrix(lookup[numpy_view(found)], len(names))
 
         return Replacement([pa.field(name, pa.uint8()) for name in names], make)
 

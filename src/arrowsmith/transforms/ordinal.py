@@ -6,9 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from arrowsmith.kernels.scalars import int_scalar
 from arrowsmith.plugin import RunContext
 from arrowsmith.transforms import OrdinalOptions
 from arrowsmith.transforms.categories import (
@@ -19,8 +17,6 @@ from arrowsmith.transforms.categories import (
     sorted_values,
 )
 from arrowsmith.transforms.columns import ReplaceColumns, Replacement
-
-_UNKNOWN = int_scalar(-1).cast(pa.int32())
 
 
 class Ordinal:
@@ -45,13 +41,9 @@ class Ordinal:
 
     def _ranked(self, field: pa.Field, state: Mapping[str, Any]) -> Replacement:
         values, _ = sorted_values(learned_values(state, field.name, field.type))
-        strict = self._options.unknown == "error"
+        unknown = None if self._options.unknown == "error" else -1
 
         def make(array: pa.Array) -> Sequence[pa.Array]:
-            found = indices_of(array, values, field.name, strict=strict)
-            if found.null_count > array.null_count:
-                unknown = pc.and_(found.is_null(), array.is_valid())
-                found = pc.if_else(unknown, _UNKNOWN, found)
-            return (found,)
+            return (indices_of(array, values, field.name, unknown=unknown),)
 
         return Replacement((field.with_type(pa.int32()),), make)

@@ -9,7 +9,7 @@ import pyarrow as pa
 from arrowsmith.errors import OptionError
 from arrowsmith.plugin import RunContext, check_columns
 from arrowsmith.transforms import RenameOptions
-from arrowsmith.transforms.columns import ReplaceColumns, Replacement
+from arrowsmith.transforms.columns import ReplaceColumns, Replacement, first_repeated
 
 
 class Rename:
@@ -26,7 +26,7 @@ class Rename:
         names = self._names
         check_columns(schema, names)
         renamed = [names.get(name, name) for name in schema.names]
-        repeated = next((name for name in renamed if renamed.count(name) > 1), None)
+        repeated = first_repeated(renamed)
         if repeated is not None:
             raise OptionError(f"two columns would be named '{repeated}'")
         replaced = {

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from arrowsmith.kernels.arrays import int64_array
+from arrowsmith.kernels.rows import taken
 from arrowsmith.plugin import RunContext
 from arrowsmith.transforms import SampleOptions
 from arrowsmith.transforms.draws import draws
@@ -47,4 +48,4 @@ class BoundSample:
         if self._most < 0:
             return batch.slice(0, 0)
         kept = draws(self._seed, start, batch.num_rows) <= np.uint64(self._most)
-        return batch if kept.all() else batch.take(int64_array(np.flatnonzero(kept)))
+        return batch if kept.all() else taken(batch, int64_array(np.flatnonzero(kept)))

@@ -68,7 +68,8 @@ class MinMaxScale:
 
 def _standard(found: Moments) -> Scale:
     # as scikit-learn has it: below the error of its own computation, a variance is none
-    error = found.count * _EPSILON * found.variance + (found.count * found.mean * _EPSILON) ** 2
+    lost = found.count * found.mean * _EPSILON
+    error = found.count * _EPSILON * found.variance + lost * lost
     deviation = 1.0 if found.variance <= error else found.variance**0.5
     mean, scale = float_scalar(found.mean), float_scalar(deviation)
     return lambda array: pc.divide(pc.subtract(array, mean), scale)

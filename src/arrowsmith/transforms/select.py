@@ -10,6 +10,7 @@ import pyarrow as pa
 from arrowsmith.errors import OptionError
 from arrowsmith.plugin import RunContext, check_columns
 from arrowsmith.transforms import ColumnsOptions
+from arrowsmith.transforms.columns import first_repeated
 
 
 class Select:
@@ -23,7 +24,7 @@ class Select:
         self._columns = options.columns
         if not self._columns:
             raise OptionError("select needs at least one column")
-        repeated = next((n for n in self._columns if self._columns.count(n) > 1), None)
+        repeated = first_repeated(self._columns)
         if repeated is not None:
             raise OptionError(f"column '{repeated}' is selected twice")
 
