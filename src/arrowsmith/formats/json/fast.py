@@ -9,28 +9,41 @@ from arrowsmith.formats.json.guard import constants, is_utf8, lossy, one_a_line,
 from arrowsmith.formats.json.parse import parse, typed
 from arrowsmith.formats.json.plan import Plan
 from arrowsmith.formats.json.ranges import Range
+from arrowsmith.formats.json.regular import read_regular
 
 
 def read_fast(piece: Range, plan: Plan) -> pa.RecordBatch | None:
     """The rows of ``piece``, or None where a record or value may be wrong."""
-    if piece.flaws or not plan.direct:
+    if piece.flaws or not plan.direct or not is_utf8(piece.text):
         return None
+    try:
+        batch = read_regular(piece, plan)
+        if batch is None:
+            batch = _parsed(piece, plan)
+        return None if batch is None else typed(batch, plan.schema)
+    except pa.ArrowInvalid:
+        return None
+
+
+def _parsed(piece: Range, plan: Plan) -> pa.RecordBatch | None:
+    """What Arrow's parser makes of the range, or None where it may be wrong.
+
+    Raises:
+        pa.ArrowInvalid: it is no JSON, or a value is not of its type.
+    """
     text, rows = _tidy(piece)
-    if rows <= 0 or not is_utf8(memoryview(text)):
+    if rows <= 0:
         return None
     data = np.frombuffer(text, np.uint8)
     ignore = plan.ignore or not plan.whole
     if ignore and (too_deep(data, plan.max_depth) or constants(data)):
         return None
-    try:
-        batch = parse(text, plan.physical, ignore=ignore)
-        if batch.num_rows != rows or (plan.inferred_doubles and lossy(data, batch.columns)):
-            return None
-        if len(plan.numeric):
-            parse(text, plan.numeric, ignore=True)
-        return typed(batch, plan.schema)
-    except pa.ArrowInvalid:
+    batch = parse(text, plan.physical, ignore=ignore)
+    if batch.num_rows != rows or (plan.inferred_doubles and lossy(data, batch.columns)):
         return None
+    if len(plan.numeric):
+        parse(text, plan.numeric, ignore=True)
+    return batch
 
 
 def _tidy(piece: Range) -> tuple[memoryview | bytes, int]:

@@ -151,21 +151,18 @@ def _any_long(data: Bytes, large: bool) -> bool:
     real = fraction | (data[np.minimum(ends, len(data) - 1)] | 32 == ord("e"))
     digits = ends - starts - fraction
     doubtful = (digits > _DOUBLE_DIGITS) & real
-    doubtful[doubtful] = (digits - _leading_zeros(data, starts, doubtful))[doubtful] > (
-        _DOUBLE_DIGITS
-    )
+    rows = np.flatnonzero(doubtful)
+    doubtful[rows] = digits[rows] - leading_zeros(data, starts[rows]) > _DOUBLE_DIGITS
     doubtful |= real & (ends - starts >= _LONGEST)
     if large:
         doubtful |= ~real
     return bool(doubtful.any()) and not _in_string(data, starts[doubtful]).all()
 
 
-def _leading_zeros(
-    data: Bytes, starts: Positions, asked: npt.NDArray[np.bool_]
-) -> npt.NDArray[np.int64]:
-    """How many zeros stand before the first other digit, of the numbers asked for."""
+def leading_zeros(data: Bytes, starts: Positions) -> npt.NDArray[np.int64]:
+    """How many zeros stand before the first other digit of each number, 64 at most."""
     counts = np.zeros(len(starts), np.int64)
-    rows = np.flatnonzero(asked)
+    rows = np.arange(len(starts))
     for ahead in range(_LONGEST):
         marks = data[np.minimum(starts[rows] + ahead, len(data) - 1)]
         goes_on = (marks == _ZERO) | (marks == _DOT)

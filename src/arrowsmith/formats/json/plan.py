@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from arrowsmith.formats.json.kinds import Kind
 from arrowsmith.formats.json.locate import Locator
+from arrowsmith.formats.json.outlay import Positions
 from arrowsmith.plugin.protocols import RunContext, Source
 
 
@@ -55,6 +56,18 @@ class Plan:
     def direct(self) -> bool:
         """Arrow's parser may read the columns as they stand."""
         return all(kind.direct for kind in self.kinds.values())
+
+    @cached_property
+    def flat(self) -> bool:
+        """Each column to read has strings, numbers without a scale, or booleans."""
+        return not any(
+            pa.types.is_nested(kind) or pa.types.is_decimal(kind) for kind in self.physical.types
+        )
+
+    @cached_property
+    def spaces(self) -> list[Positions]:
+        """Room for the places of values that no range has at the moment."""
+        return []
 
     @cached_property
     def inferred_doubles(self) -> bool:
