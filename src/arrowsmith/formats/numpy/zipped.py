@@ -47,10 +47,9 @@ class Archive:
         return self
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
-        if error is None:
-            self._zip.close()
-        else:
+        if error is not None:
             self._out.stop()  # the directory that closing writes would make it look whole
+        self._zip.close()
 
 
 class _Counting(io.RawIOBase):
