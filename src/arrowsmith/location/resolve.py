@@ -232,7 +232,9 @@ def _files_below(folder: str) -> list[str]:
     if not found:
         hint = "names that begin with '.' or '_' are passed over" if passed_over else None
         raise SourceEmpty("the directory has no files", path=folder, hint=hint)
-    return sorted(found, key=os.fsencode)
+    there = set(found)  # an index of records beside its file is no data
+    data = [one for one in found if not one.endswith(".index") or one[:-6] not in there]
+    return sorted(data, key=os.fsencode)
 
 
 # --- patterns ------------------------------------------------------------------------------------
