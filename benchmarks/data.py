@@ -9,6 +9,7 @@
 | huge | huge.csv     | 60 records with a text of 5 MB each, a third quoted with line breaks   |
 | pq   | pq.parquet   | the first 2 million rows of main, zstd, pyarrow's own row groups       |
 | lines | rows.jsonl  | the same rows as JSON Lines, about 213 MB                              |
+| text | corpus.txt   | 10 million lines of words, about 1 GB                                  |
 
 A file is written beside its name and renamed, so that one which exists is complete.
 """
@@ -173,12 +174,38 @@ def _write_lines(path: Path) -> None:
             frame.write_ndjson(out)
 
 
+TEXT_LINES = 10_000_000
+
+
+def text_batches() -> Iterator[pa.RecordBatch]:
+    """Lines of 6 to 25 words."""
+    rng = np.random.default_rng(SEED + 3)
+    for _ in range(0, TEXT_LINES, CHUNK_ROWS // 2):
+        n = CHUNK_ROWS // 2
+        counts = rng.integers(6, 26, size=n)
+        ends = np.zeros(n + 1, np.int32)
+        np.cumsum(counts, out=ends[1:])
+        words = pa.ListArray.from_arrays(pa.array(ends), _pick(rng, WORDS, int(ends[-1])))
+        yield pa.record_batch({"text": pc.binary_join(words, " ")})
+
+
+def _write_text(path: Path) -> None:
+    with path.open("wb") as out:
+        for batch in text_batches():
+            lines = pa.ListArray.from_arrays(
+                pa.array([0, batch.num_rows], pa.int32()), batch.column("text")
+            )
+            out.write(pc.binary_join(lines, "\n")[0].as_buffer())
+            out.write(b"\n")
+
+
 FILES = {
     "main": "main.csv",
     "wide": "wide.csv",
     "huge": "huge.csv",
     "pq": "pq.parquet",
     "lines": "rows.jsonl",
+    "text": "corpus.txt",
 }
 BATCHES: dict[str, Callable[[], Iterator[pa.RecordBatch]]] = {
     "main": main_batches,
@@ -186,6 +213,7 @@ BATCHES: dict[str, Callable[[], Iterator[pa.RecordBatch]]] = {
     "huge": huge_batches,
     "pq": functools.partial(main_batches, PQ_ROWS),
     "lines": functools.partial(main_batches, PQ_ROWS),
+    "text": text_batches,
 }
 WRITERS = {
     "main": _write_main,
@@ -193,6 +221,7 @@ WRITERS = {
     "huge": _write_huge,
     "pq": _write_pq,
     "lines": _write_lines,
+    "text": _write_text,
 }
 
 

@@ -54,6 +54,7 @@ class Task:
 
 TASKS = (
     Task("csv_stream", "CSV stream: sum and count of each column", "main"),
+    Task("text_stream", "Text stream: count and bytes of 10 million lines", "text"),
     Task("csv_to_parquet", "CSV to Parquet (zstd)", "main", ".parquet"),
     Task("csv_to_parquet_64mb", "CSV to Parquet, --memory 64MB", "main", ".parquet", BUDGET_BYTES),
     Task(

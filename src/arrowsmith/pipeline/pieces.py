@@ -96,8 +96,9 @@ class Scan:
             stage = "transform"
             if drawn.batch is not None:
                 drawn.rows, drawn.nbytes = drawn.batch.num_rows, drawn.batch.nbytes
-                for step in steps:
-                    drawn.batch = step(drawn.batch)
+                with context.collecting(drawn.rejects):
+                    for step in steps:
+                        drawn.batch = step(drawn.batch)
                 drawn.size = drawn.batch.nbytes if steps else drawn.nbytes
                 drawn.transform = time.perf_counter() - began - drawn.read
         except BaseException as error:

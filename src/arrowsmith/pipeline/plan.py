@@ -235,6 +235,10 @@ def _row_bytes(schema: pa.Schema) -> int:
 
 
 def _bits(kind: pa.DataType) -> int:
+    if isinstance(kind, pa.BaseExtensionType):
+        return _bits(kind.storage_type)
+    if pa.types.is_fixed_size_list(kind):  # of tensors, too
+        return int(kind.list_size) * _bits(kind.value_type)
     try:
         return int(kind.bit_width)
     except ValueError:  # texts, lists

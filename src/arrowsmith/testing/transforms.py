@@ -14,7 +14,12 @@ import pytest
 from arrowsmith.catalog import get_catalog
 from arrowsmith.errors import ArrowsmithError, SchemaMismatch
 from arrowsmith.plugin.options import build_options
-from arrowsmith.plugin.protocols import BoundTransform, Fitter, ProjectingTransform
+from arrowsmith.plugin.protocols import (
+    BoundTransform,
+    FinishingTransform,
+    Fitter,
+    ProjectingTransform,
+)
 from arrowsmith.plugin.specs import TransformSpec
 from arrowsmith.testing.checks import KitContext, expect, expect_same_table, table_of
 from arrowsmith.testing.feed import TableFeed, collect, cut
@@ -224,7 +229,10 @@ class TransformContract(PluginContract):
         return bound
 
     def _apply(self, bound: BoundTransform, batches: Iterable[pa.RecordBatch]) -> pa.Table:
-        return table_of(map(bound, batches), bound.schema)
+        made = [bound(batch) for batch in batches]
+        if isinstance(bound, FinishingTransform):
+            made += bound.finish()
+        return table_of(made, bound.schema)
 
 
 def _close(left: Any, right: Any) -> bool:

@@ -49,11 +49,11 @@ class VocabOptions:
     size: int = option(32_000, help="entries at most, special ones included", min=1)
     min_count: int = option(1, help="rarer tokens are left out", min=1)
     specials: tuple[str, ...] = option(("<pad>", "<unk>"), help="entries before all others")
-    unknown: str | None = option("<unk>", help="the entry for other tokens; none: an error")
+    unknown: str = option("<unk>", help="the entry for other tokens; empty: they are an error")
     max_distinct: int = option(1_000_000, help="more distinct tokens are an error", min=1)
 
     def __post_init__(self) -> None:
-        if self.unknown is not None and self.unknown not in self.specials:
+        if self.unknown and self.unknown not in self.specials:
             raise ValueError(f"unknown={self.unknown} is not among specials")
         if len(set(self.specials)) < len(self.specials):
             raise ValueError("a special entry is there twice")

@@ -62,10 +62,12 @@ class AddColumns:
         new = [field for field in fields if field.name not in schema.names]
         self.schema = pa.schema(old + new, metadata=schema.metadata)
         self.unchanged = frozenset(schema.names) - frozenset(self._fields)
+        self._added = frozenset(field.name for field in new)
 
     def needed(self, outputs: frozenset[str]) -> frozenset[str]:
         made = outputs & frozenset(self._fields)
-        return (outputs - made) | ({self._column} if made else frozenset())
+        # a column that is replaced is asked for all the same, since it holds the place
+        return (outputs - self._added) | ({self._column} if made else frozenset())
 
     def narrowed(self, schema: pa.Schema) -> AddColumns:
         made = list(self._fields.values()) if self._column in schema.names else []

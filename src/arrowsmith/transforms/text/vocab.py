@@ -40,7 +40,8 @@ class Vocab:
         entries = _entries(state)
         listed = pa.types.is_list(schema.field(options.column).type)
         known = text_array(entries)
-        unknown = entries.index(options.unknown) if options.unknown in entries else None
+        named = options.unknown and options.unknown in entries
+        unknown = entries.index(options.unknown) if named else None
 
         def make(array: pa.Array) -> Sequence[pa.Array]:
             if not listed:
