@@ -133,6 +133,21 @@ def test_dictionaries_may_change_from_batch_to_batch(tmp_path: Path, name: str) 
         assert found.column("w").to_pylist() == expected
 
 
+def test_a_dictionary_that_outgrows_memory_is_told(tmp_path: Path) -> None:
+    source = tmp_path / "in.arrows"
+    with pa.ipc.new_stream(source, pa.schema({"w": pa.dictionary(pa.int32(), pa.string())})) as out:
+        for start in range(0, 400_000, 10_000):
+            words = pa.array(
+                [f"a rather long word, number {n}" for n in range(start, start + 10_000)]
+            )
+            out.write_batch(pa.record_batch({"w": words.dictionary_encode()}))
+    dataset = arrowsmith.open(source, budget="32MB")
+    with pytest.raises(BudgetExceeded, match=r"dictionary of column 'w'.*write a stream"):
+        dataset.write(tmp_path / "out.arrow")
+    assert dataset.write(tmp_path / "out.arrows").rows_out == 400_000
+    assert not (tmp_path / "out.arrow").exists()
+
+
 def test_nested_dictionaries_that_change_need_a_stream(tmp_path: Path) -> None:
     batches = [
         pa.record_batch({"s": pa.StructArray.from_arrays([batch.column("w")], ["w"])})

@@ -8,13 +8,14 @@ from typing import Any, BinaryIO, Self
 
 import pyarrow as pa
 
-from arrowsmith.errors import DataError, OptionError, SchemaMismatch, TargetError
+from arrowsmith.errors import BudgetExceeded, DataError, OptionError, SchemaMismatch, TargetError
 from arrowsmith.formats.arrow import ArrowSinkOptions
 from arrowsmith.plugin import Chunk, RunContext, Source, Target
 
 CHUNK_BYTES = 8 << 20
 _STREAM_BUFFER = 256 << 10
 _SMALL_WRITE = 32 << 10
+_DICTIONARY_COST = 4  # the old one, the new one, the writer's, and what is sent
 _END = b"\xff\xff\xff\xff\0\0\0\0"  # of a stream
 
 
@@ -28,12 +29,14 @@ class ArrowSink:
         SchemaMismatch: a column's type cannot stand in IPC.
         OptionError: the codec does not have that level.
         DataError: from ``append()``, if dictionaries cannot be brought together.
+        BudgetExceeded: from ``append()``, if a file's dictionary outgrows the memory.
     """
 
     def __init__(
         self, target: Target, schema: pa.Schema, options: ArrowSinkOptions, ctx: RunContext
     ) -> None:
         self._target = target
+        self._ctx = ctx
         self._schema = schema
         self._options = options
         self._stream = options.stream
@@ -159,9 +162,24 @@ class ArrowSink:
             known = self._dictionaries.get(i)
             if known is not None and not known.dictionary.equals(column.dictionary):
                 column = pa.chunked_array([known, column]).unify_dictionaries().chunk(1)
+                self._check_dictionary(self._schema.field(i).name, column.dictionary.nbytes)
             columns[i] = column
             self._dictionaries[i] = column.slice(0, 0)
         return pa.RecordBatch.from_arrays(columns, schema=self._schema)
+
+
+    def _check_dictionary(self, name: str, nbytes: int) -> None:
+        """A file's dictionary grows with its distinct values: the writer and we hold it whole."""
+        needed = nbytes * _DICTIONARY_COST
+        if needed > self._ctx.memory_limit:
+            raise BudgetExceeded(
+                f"the dictionary of column '{name}' has grown to {nbytes >> 20} MB, which needs"
+                f" about {needed >> 20} MB",
+                needed=needed,
+                path=self._target.path,
+                hint="write a stream (.arrows), whose dictionaries may change, or cast the column"
+                " to its values",
+            )
 
 
 class _Coalesced(io.RawIOBase):
