@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.feather
 import pytest
 
+import arrowsmith
 import every_type
 from arrowsmith.errors import BudgetExceeded, DataError, OptionError, UsageError
 from arrowsmith.formats.arrow import ArrowSinkOptions, probe
