@@ -6,7 +6,8 @@ text), and go through Arrow's parser like all others, so that both ways give the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,10 +20,11 @@ from arrowsmith.formats.json.kinds import Kind
 from arrowsmith.formats.json.parse import parse, typed
 from arrowsmith.formats.json.plan import Plan
 from arrowsmith.formats.json.ranges import Range
-from arrowsmith.formats.json.structure import Flaw
+from arrowsmith.formats.json.sift import Span, numbered, sifted
 from arrowsmith.plugin.protocols import Reject
 
 _SHOWN = 60
+_REFUSED = re.compile(rb"[0-9][eE]\+?0*[0-9]{3}|[0-9]{300}|-0(?![0-9.eE])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,15 +54,10 @@ class Sound:
     value: dict[str, Any]
 
 
-def sound(piece: Range, max_depth: int) -> tuple[list[Sound], list[Fault]]:
-    """The objects of a range, and the faults of what is none."""
-    spans: list[tuple[int, int, Flaw | None]] = [(*span, None) for span in piece.records()]
-    spans += [(flaw.start, flaw.start, flaw) for flaw in piece.flaws]
+def sound(piece: Range, spans: Iterable[Span], max_depth: int) -> tuple[list[Sound], list[Fault]]:
+    """The objects among the records of a range, and the faults of what is none."""
     good, faults = [], []
-    for number, (start, end, flaw) in enumerate(sorted(spans, key=lambda span: span[:2])):
-        if flaw is not None:
-            faults.append(Fault(number, start, flaw.raw, flaw.reason))
-            continue
+    for number, start, end in spans:
         raw = bytes(piece.buffer[start:end])
         try:
             good.append(Sound(number, start, raw, decode(raw, max_depth)))
@@ -76,54 +73,83 @@ def read_carefully(piece: Range, plan: Plan) -> pa.RecordBatch:
         SchemaConflict: a value does not fit its inferred type, or a field is new.
         DataError: a record is bad and the run's ``on_error`` is ``"raise"``.
     """
-    good, faults = sound(piece, plan.max_depth)
-    conflict = next(filter(None, (_conflict(record, plan) for record in good)), None)
-    if conflict is not None:
-        before = [fault for fault in faults if fault.number < conflict[0].number]
-        if plan.ctx.on_error != "raise" or not before:
-            raise _conflict_error(*conflict, piece, plan)
-    lines = [_line(record, plan) for record in good]
-    batch, bad = _parsed(lines, good, plan)
-    _hand_over(faults + bad, piece, plan)
-    return batch
+    spans, found = numbered(piece)
+    faults = [Fault(number, flaw.start, flaw.raw, flaw.reason) for number, flaw in found]
+    unfit: list[Fault] = []
+    batches = []
+    for some, batch in sifted(piece, spans, plan):
+        if batch is not None:
+            batches.append(batch)
+            continue
+        good, bad = sound(piece, some, plan.max_depth)
+        faults += bad
+        conflict = _conflict(good, plan)
+        if conflict is not None:
+            before = any(fault.number < conflict[0].number for fault in faults)
+            if plan.ctx.on_error != "raise" or not before:
+                raise _conflict_error(*conflict, piece, plan)
+        rows, bad = _parsed([_line(record, plan) for record in good], good, plan)
+        batches += rows
+        unfit += bad
+    _hand_over(faults + unfit, piece, plan)
+    if len(batches) == 1:
+        return batches[0]
+    whole = pa.Table.from_batches(batches, plan.schema).combine_chunks().to_batches()
+    return whole[0] if whole else empty(plan.schema)
 
 
 # --- what contradicts the inference --------------------------------------------------------------
 
 
-def _conflict(record: Sound, plan: Plan) -> tuple[Sound, str, Any] | None:
-    """The record with the column and the value that its known kind does not have."""
-    for name, value in record.value.items():
+def _conflict(good: Sequence[Sound], plan: Plan) -> tuple[Sound, str, Any] | None:
+    """The first record with a value that its known kind does not have, and its column."""
+    column = _column_of_conflict(good, plan)
+    if column is None:
+        return None
+    if len(good) == 1:
+        return good[0], column, good[0].value[column]
+    middle = len(good) // 2
+    return _conflict(good[:middle], plan) or _conflict(good[middle:], plan)
+
+
+def _column_of_conflict(good: Sequence[Sound], plan: Plan) -> str | None:
+    names = dict.fromkeys(name for record in good for name in record.value)
+    for name in names:
         kind = plan.kinds.get(name)
         if kind is None:
             if plan.whole and not plan.ignore:
-                return record, name, value
-        elif not fits(value, kind, plan.ignore):
-            return record, name, value
+                return name
+        elif not fits([record.value.get(name) for record in good], kind, plan.ignore):
+            return name
     return None
 
 
-def fits(value: Any, kind: Kind, ignore: bool = False) -> bool:
-    """Whether a column of that kind has the value as it is; any value fits a type that was asked
-    for, as far as the inference is concerned."""
-    if value is None or kind.tag in ("json", "given"):
+def fits(values: Sequence[Any], kind: Kind, ignore: bool = False) -> bool:
+    """Whether a column of that kind has the values as they are; any value fits a type that was
+    asked for, as far as the inference is concerned."""
+    values = [value for value in values if value is not None]
+    if not values or kind.tag in ("json", "given"):
         return True
     if kind.tag == "struct":
-        if not isinstance(value, dict):
-            return False
-        known = dict(kind.fields)
-        return all(
-            fits(inner, known[name], ignore) if name in known else ignore
-            for name, inner in value.items()
-        )
+        return set(map(type, values)) == {dict} and _fields_fit(values, kind, ignore)
     if kind.tag == "list":
         assert kind.item is not None
-        return isinstance(value, list) and all(fits(inner, kind.item, ignore) for inner in value)
+        inner = (one for some in values if isinstance(some, list) for one in some)
+        return set(map(type, values)) == {list} and fits(list(inner), kind.item, ignore)
     if kind.tag in ("string", "null"):
-        return isinstance(value, str)
+        return set(map(type, values)) == {str}
     if kind.tag == "bool":
-        return isinstance(value, bool)
-    return kind.join(infer([value])).same(kind)
+        return set(map(type, values)) == {bool}
+    return kind.join(infer(values)).same(kind)
+
+
+def _fields_fit(values: Sequence[dict[str, Any]], kind: Kind, ignore: bool) -> bool:
+    known = dict(kind.fields)
+    if not ignore and any(value.keys() - known.keys() for value in values):
+        return False
+    return all(
+        fits([value.get(name) for value in values], inner, ignore) for name, inner in known.items()
+    )
 
 
 def _conflict_error(
@@ -160,15 +186,22 @@ def _shown(value: Any) -> str:
 
 
 def _line(record: Sound, plan: Plan) -> bytes:
-    """The record for the parser, on one line."""
-    if all(kind.direct and "text" not in kind.form for kind in plan.kinds.values()):
+    """The record for the parser, on one line.
+
+    As it stands, unless it has to be written anew: also where a number may be beyond a double's
+    range, since the parser refuses that even in fields that are not read, and ``0e400`` too; and
+    ``-0``, which is no uint64 to it.
+    """
+    plain = all(kind.direct and "text" not in kind.form for kind in plan.kinds.values())
+    if plain and not _REFUSED.search(record.raw):
         return record.raw
-    value = {
-        name: _written(record.value[name], kind)
-        for name, kind in plan.kinds.items()
-        if name in record.value
-    }
-    return encode(value)
+    return _columns(record, plan.kinds)
+
+
+def _columns(record: Sound, kinds: Mapping[str, Kind]) -> bytes:
+    """The record with those columns alone."""
+    value = record.value
+    return encode({name: _written(value[name], k) for name, k in kinds.items() if name in value})
 
 
 def _written(value: Any, kind: Kind) -> Any:
@@ -191,7 +224,7 @@ def _written(value: Any, kind: Kind) -> Any:
 
 def _parsed(
     lines: Sequence[bytes], good: Sequence[Sound], plan: Plan
-) -> tuple[pa.RecordBatch, list[Fault]]:
+) -> tuple[list[pa.RecordBatch], list[Fault]]:
     """The rows, and the faults of records with a value that does not fit a type asked for.
 
     They are found by halving, so that a range with few of them costs few passes.
@@ -205,15 +238,11 @@ def _parsed(
             batches.append((start, _parse(lines[start:stop], plan)))
         except pa.ArrowInvalid as error:
             if stop - start == 1:
-                faults.append(_value_fault(good[start], lines[start], plan, error))
+                faults.append(_value_fault(good[start], plan, error))
             else:
                 middle = (start + stop) // 2
                 pending += [(start, middle), (middle, stop)]
-    parts = [batch for _, batch in sorted(batches, key=lambda part: part[0])]
-    if len(parts) == 1:
-        return parts[0], faults
-    whole = pa.Table.from_batches(parts, plan.schema).combine_chunks().to_batches()
-    return whole[0] if whole else empty(plan.schema), faults
+    return [batch for _, batch in sorted(batches, key=lambda part: part[0])], faults
 
 
 def empty(schema: pa.Schema) -> pa.RecordBatch:
@@ -226,9 +255,9 @@ def _parse(lines: Sequence[bytes], plan: Plan) -> pa.RecordBatch:
     return typed(batch, plan.schema)
 
 
-def _value_fault(record: Sound, line: bytes, plan: Plan, error: pa.ArrowInvalid) -> Fault:
+def _value_fault(record: Sound, plan: Plan, error: pa.ArrowInvalid) -> Fault:
     for name, kind in plan.kinds.items():
-        if name in record.value and not _fits_alone(name, kind, line):
+        if name in record.value and not _fits_alone(name, kind, record):
             return Fault(
                 record.number,
                 record.start,
@@ -240,9 +269,11 @@ def _value_fault(record: Sound, line: bytes, plan: Plan, error: pa.ArrowInvalid)
     return Fault(record.number, record.start, record.raw, " ".join(str(error).split()))
 
 
-def _fits_alone(name: str, kind: Kind, line: bytes) -> bool:
+def _fits_alone(name: str, kind: Kind, record: Sound) -> bool:
     try:
-        batch = parse(line, pa.schema([(name, kind.physical)]), ignore=True)
+        batch = parse(
+            _columns(record, {name: kind}), pa.schema([(name, kind.physical)]), ignore=True
+        )
         typed(batch, pa.schema([(name, kind.type)]))
     except pa.ArrowInvalid:
         return False

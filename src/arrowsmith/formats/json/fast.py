@@ -39,7 +39,9 @@ def _parsed(piece: Range, plan: Plan) -> pa.RecordBatch | None:
     if ignore and (too_deep(data, plan.max_depth) or constants(data)):
         return None
     batch = parse(text, plan.physical, ignore=ignore)
-    if batch.num_rows != rows or (plan.inferred_doubles and lossy(data, batch.columns)):
+    if batch.num_rows != rows:
+        return None
+    if plan.doubles and lossy(data, batch.columns, plan.doubles):
         return None
     if len(plan.numeric):
         parse(text, plan.numeric, ignore=True)

@@ -7,19 +7,63 @@ the bytes of a range are searched for what such values share.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
-Bytes = npt.NDArray[np.uint8]
-Positions = npt.NDArray[np.int64]
+from arrowsmith.formats.json.gather import (
+    Bytes,
+    Flags,
+    Positions,
+    gathered,
+    is_digit,
+    strings,
+)
+from arrowsmith.formats.json.kinds import Kind
 
 EXACT = float(2**53)
 _STEP = 8
 _DOUBLE_DIGITS = 17
 _LARGE_DIGITS = 16
-_LF, _CR, _QUOTE, _MINUS, _DOT, _ZERO = 10, 13, 34, 45, 46, 48
+_INT_DIGITS = 19  # of int64; the cast refuses those beyond it
+_MOST = 2**63 - 1024  # the largest double that is one
+_LF, _CR, _SPACE, _QUOTE, _MINUS, _DOT, _ZERO, _COLON, _BACKSLASH = b'\n\r "-.0:\\'
+_E = ord("e")
 _LONGEST = 64  # bytes of a number that is not looked at any closer
+
+
+@dataclass(frozen=True)
+class Doubles:
+    """Where numbers stand that became doubles since the sample said so.
+
+    Attributes:
+        names: of the fields, however deep; strings.
+        listed: there are some in lists, which have no name before them.
+    """
+
+    names: pa.StringArray
+    listed: bool
+
+
+def doubles_of(kinds: Iterable[tuple[str, Kind]]) -> Doubles | None:
+    """The inferred doubles in columns of those kinds, or None where there are none."""
+    names: dict[str, None] = {}
+    listed = False
+    pending: list[tuple[str | None, Kind]] = list(kinds)
+    while pending:
+        name, kind = pending.pop()
+        if kind.item is not None:
+            pending.append((None, kind.item))
+        pending += kind.fields
+        if kind.tag == "number" and pa.types.is_floating(kind.type):
+            listed = listed or name is None
+            if name is not None:
+                names[name] = None
+    return Doubles(strings(list(names)), listed) if names or listed else None
 
 
 def one_a_line(data: Bytes) -> int:
@@ -68,13 +112,17 @@ def constants(data: Bytes) -> bool:
         places = np.flatnonzero(data[:-2] == word[0])
         for ahead in (1, 2):
             places = places[data[places + ahead] == word[ahead]]
-        if len(places) and not _in_string(data, places).all():
+        if len(places) and not _in_string(_quotes(data), places).all():
             return True
     return False
 
 
-def lossy(data: Bytes, columns: list[pa.Array]) -> bool:
-    """Whether a double among the values of ``columns`` may not be what its digits say."""
+def lossy(data: Bytes, columns: list[pa.Array], doubles: Doubles) -> bool:
+    """Whether a double among the values of ``columns`` may not be what its digits say.
+
+    What the values are tells which kinds of numbers to look for in the text, and the name before
+    each number that is found whether it is a double at all.
+    """
     zero = large = False
     for values, nulls in _doubles(columns):
         if not len(values):
@@ -84,9 +132,9 @@ def lossy(data: Bytes, columns: list[pa.Array]) -> bool:
             return True
         large = large or low <= -EXACT or high >= EXACT
         zero = zero or len(values) - int(np.count_nonzero(values)) > nulls
-    if zero and _tiny(data):
+    if zero and (places := _tiny(data)) is not None and _is_zero(data, places, doubles):
         return True
-    return _long(data, large)
+    return _has_run(data) and _any_long(data, large, doubles)
 
 
 def _doubles(columns: list[pa.Array]) -> list[tuple[npt.NDArray[np.float64], int]]:
@@ -105,41 +153,62 @@ def _doubles(columns: list[pa.Array]) -> list[tuple[npt.NDArray[np.float64], int
     return found
 
 
-def _tiny(data: Bytes) -> bool:
-    """Whether an exponent of three digits and more may have made a number zero."""
+def _tiny(data: Bytes) -> Positions | None:
+    """Where exponents of three digits and more stand that may have made a number zero."""
     places = np.flatnonzero(data == _MINUS)
     places = places[(places > 0) & (places + 3 < len(data))]
-    places = places[(data[places - 1] | 32) == ord("e")]
+    places = places[(data[places - 1] | 32) == _E]
     for ahead in (1, 2, 3):
-        places = places[(data[places + ahead] - np.uint8(_ZERO)) <= 9]
-    return bool(len(places))
+        places = places[is_digit(data[places + ahead])]
+    return places - 1 if len(places) else None
 
 
-def _long(data: Bytes, large: bool) -> bool:
-    """Whether a number has more digits than a double.
+def _is_zero(data: Bytes, places: Positions, doubles: Doubles) -> bool:
+    """Whether one of the numbers with exponents at ``places`` is zero, and may be a double."""
+    starts, ends = places.copy(), places + 2
+    for step, bounds, ahead in ((-1, starts, -1), (1, ends, 0)):
+        rows = np.arange(len(places))
+        for _ in range(_LONGEST):  # a number with more digits before its exponent is found as long
+            rows = rows[(bounds[rows] > 0) & (bounds[rows] < len(data))]
+            rows = rows[_digit(data[bounds[rows] + ahead])]
+            if not len(rows):
+                break
+            bounds[rows] += step
+    quotes = _quotes(data)
+    kept = ~_in_string(quotes, starts)
+    kept[kept] = _may_be_doubles(data, starts[kept], quotes, doubles)
+    starts, ends = starts[kept], ends[kept]
+    if not len(starts):
+        return False
+    values = gathered(data, starts, ends, None).cast(pa.float64())
+    return bool((values.to_numpy() == 0).any())
+
+
+def _has_run(data: Bytes) -> bool:
+    """Whether a number has more digits than a double, perhaps.
 
     A run of 16 digits and points has two bytes in a row at every eighth place.
-
-    Args:
-        large: integers of 16 digits matter, too.
     """
     coarse = data[::_STEP]
-    digits = (coarse - np.uint8(_ZERO)) <= 9
-    digits |= coarse == _DOT
+    digits = _digit(coarse)
     places = np.flatnonzero(digits[:-1] & digits[1:]) * _STEP
     for ahead in range(1, _STEP):
         if not len(places):
             return False
         places = places[_digit(data[places + ahead])]
-    return bool(len(places)) and _any_long(data, large)
+    return bool(len(places))
 
 
-def _digit(values: Bytes) -> npt.NDArray[np.bool_]:
-    return ((values - np.uint8(_ZERO)) <= 9) | (values == _DOT)
+def _digit(values: Bytes) -> Flags:
+    return is_digit(values) | (values == _DOT)
 
 
-def _any_long(data: Bytes, large: bool) -> bool:
-    """Whether a number outside strings is too long, where there may be one."""
+def _any_long(data: Bytes, large: bool, doubles: Doubles) -> bool:
+    """Whether a number of ``doubles`` is too long.
+
+    Args:
+        large: integers of 16 digits matter, too, unless they are doubles exactly.
+    """
     within = np.zeros(len(data) + 2, np.bool_)
     within[1:-1] = _digit(data)
     edges = np.flatnonzero(within[1:] != within[:-1])
@@ -148,7 +217,7 @@ def _any_long(data: Bytes, large: bool) -> bool:
     starts, ends = starts[kept], ends[kept]
     points = np.flatnonzero(data == _DOT)
     fraction = np.searchsorted(points, ends) > np.searchsorted(points, starts)
-    real = fraction | (data[np.minimum(ends, len(data) - 1)] | 32 == ord("e"))
+    real = fraction | (data[np.minimum(ends, len(data) - 1)] | 32 == _E)
     digits = ends - starts - fraction
     doubtful = (digits > _DOUBLE_DIGITS) & real
     rows = np.flatnonzero(doubtful)
@@ -156,7 +225,51 @@ def _any_long(data: Bytes, large: bool) -> bool:
     doubtful |= real & (ends - starts >= _LONGEST)
     if large:
         doubtful |= ~real
-    return bool(doubtful.any()) and not _in_string(data, starts[doubtful]).all()
+    rows = np.flatnonzero(doubtful)
+    if not len(rows):
+        return False
+    quotes = _quotes(data)
+    rows = rows[~_in_string(quotes, starts[rows])]
+    rows = rows[_may_be_doubles(data, starts[rows], quotes, doubles)]
+    if real[rows].any() or (ends[rows] - starts[rows] > _INT_DIGITS).any():
+        return True
+    if not len(rows):
+        return False
+    whole = gathered(data, starts[rows], ends[rows], None).cast(pa.int64()).to_numpy()
+    if int(whole.max()) > _MOST:
+        return True
+    return bool((whole.astype(np.float64).astype(np.int64) != whole).any())
+
+
+def _may_be_doubles(data: Bytes, starts: Positions, quotes: Positions, doubles: Doubles) -> Flags:
+    """Which of the numbers outside strings may be of ``doubles``, by what stands before them."""
+    found = np.zeros(len(starts), np.bool_)
+    if not len(starts):
+        return found
+    ends = _without_blanks(data, starts - (data[starts - 1] == _MINUS))
+    named = data[ends - 1] == _COLON
+    found[~named] = doubles.listed
+    rows = np.flatnonzero(named)
+    if not len(rows):
+        return found
+    close = np.searchsorted(quotes, ends[rows]) - 1  # the last quote before: the name's
+    begins, ends = quotes[close - 1] + 1, quotes[close]
+    names = gathered(data, begins, ends, None)
+    found[rows] = pc.is_in(names, value_set=doubles.names).to_numpy(zero_copy_only=False)
+    slashes = np.flatnonzero(data == _BACKSLASH)
+    if len(slashes):  # a name may be spelt in several ways
+        found[rows] |= np.searchsorted(slashes, ends) > np.searchsorted(slashes, begins)
+    return found
+
+
+def _without_blanks(data: Bytes, ends: Positions) -> Positions:
+    """``ends`` moved back over the blanks before them."""
+    ends = ends.copy()
+    rows = np.arange(len(ends))
+    while len(rows):
+        rows = rows[data[ends[rows] - 1] <= _SPACE]
+        ends[rows] -= 1
+    return ends
 
 
 def leading_zeros(data: Bytes, starts: Positions) -> npt.NDArray[np.int64]:
@@ -173,18 +286,22 @@ def leading_zeros(data: Bytes, starts: Positions) -> npt.NDArray[np.int64]:
     return counts
 
 
-def _in_string(data: Bytes, places: Positions) -> npt.NDArray[np.bool_]:
+def _in_string(quotes: Positions, places: Positions) -> Flags:
     """Which of ``places`` stand in a string."""
-    quotes = np.flatnonzero(data == _QUOTE)
-    if (data == 92).any():
-        quotes = np.flatnonzero(_real_quotes(data))
     return (np.searchsorted(quotes, places) & 1).astype(np.bool_)
 
 
-def _real_quotes(data: Bytes) -> npt.NDArray[np.bool_]:
+def _quotes(data: Bytes) -> Positions:
+    """Where strings begin and end."""
+    return np.flatnonzero(_real_quotes(data))
+
+
+def _real_quotes(data: Bytes) -> Flags:
     """Quotes that no backslash escapes."""
-    quotes = data == _QUOTE
-    slashes = np.flatnonzero(data == 92)
+    quotes: Flags = data == _QUOTE
+    slashes = np.flatnonzero(data == _BACKSLASH)
+    if not len(slashes):
+        return quotes
     first = np.flatnonzero(np.diff(slashes, prepend=-2) != 1)
     lengths = np.diff(first, append=len(slashes))
     behind = (slashes[first] + lengths)[(lengths & 1) == 1]

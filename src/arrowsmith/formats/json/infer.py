@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 from arrowsmith.formats.json.convert import converted
 from arrowsmith.formats.json.decode import Number
+from arrowsmith.formats.json.gather import strings
 from arrowsmith.formats.json.kinds import BOOL, JSON, NULL, STRING, TEXT, TIMES, Kind
 
 _EXACT = 2**53
@@ -124,13 +124,3 @@ def _all(values: Sequence[str], kind: pa.DataType) -> bool:
     except pa.ArrowInvalid:
         return False
     return True
-
-
-def strings(values: Sequence[str]) -> pa.StringArray:
-    """An Arrow array of texts, none of them None."""
-    encoded = [value.encode() for value in values]
-    offsets = np.zeros(len(encoded) + 1, np.int32)
-    np.cumsum(list(map(len, encoded)), out=offsets[1:])
-    return pa.StringArray.from_buffers(
-        len(encoded), pa.py_buffer(offsets), pa.py_buffer(b"".join(encoded))
-    )

@@ -13,10 +13,8 @@ import re
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-Bytes = npt.NDArray[np.uint8]
-Positions = npt.NDArray[np.int64]
+from arrowsmith.formats.json.gather import Bytes, Positions
 
 _WORD = 8
 _BLANKS = b" \t\r\n"
@@ -190,14 +188,15 @@ def _search(data: Bytes, space: Positions) -> tuple[Positions, int, int]:
 def _verify(text: memoryview, starts: Positions, gaps: list[bytes]) -> None:
     """Raise ``IrregularError`` unless the text before each value is what it has to be.
 
-    Before the first of all there is none. It is known, so that at least eight bytes stand before
-    each that is looked at.
+    Before the first of all there is none. It is known.
     """
     if int(starts[-1, -1]) > len(text) - 1 or len(text) < _WORD:
         raise IrregularError
     words = np.ndarray((len(text) - _WORD + 1,), "<u8", buffer=text, strides=(1,))
     for field, gap in enumerate(gaps):
         ends = starts[field] if field else starts[0, 1:]
+        if len(ends) and int(ends[0]) < max(len(gap), _WORD):
+            raise IrregularError
         for back in [*range(len(gap), _WORD, -_WORD), _WORD]:
             known = gap[max(len(gap) - back, 0) :][:_WORD]
             found = words[ends - back]

@@ -8,9 +8,10 @@ from functools import cached_property
 
 import pyarrow as pa
 
+from arrowsmith.formats.json.gather import Positions
+from arrowsmith.formats.json.guard import Doubles, doubles_of
 from arrowsmith.formats.json.kinds import Kind
 from arrowsmith.formats.json.locate import Locator
-from arrowsmith.formats.json.outlay import Positions
 from arrowsmith.plugin.protocols import RunContext, Source
 
 
@@ -70,9 +71,9 @@ class Plan:
         return []
 
     @cached_property
-    def inferred_doubles(self) -> bool:
-        """A column of doubles, or one with doubles in it, was not asked for."""
-        return any(_has_doubles(kind) for kind in self.kinds.values())
+    def doubles(self) -> Doubles | None:
+        """The doubles that were not asked for."""
+        return doubles_of(self.kinds.items())
 
     @cached_property
     def numeric(self) -> pa.Schema:
@@ -89,9 +90,3 @@ def _with_doubles(kind: Kind) -> pa.DataType:
         return pa.struct([(name, _with_doubles(inner)) for name, inner in kind.fields])
     inferred = kind.given is None and pa.types.is_decimal(kind.type)
     return pa.float64() if inferred else kind.physical
-
-
-def _has_doubles(kind: Kind) -> bool:
-    if kind.tag == "number":
-        return bool(pa.types.is_floating(kind.type))
-    return any(_has_doubles(part) for part in kind.parts)

@@ -9,23 +9,24 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from arrowsmith.formats.json.guard import leading_zeros, lossy
-from arrowsmith.formats.json.outlay import (
+from arrowsmith.formats.json.gather import (
     Bytes,
-    IrregularError,
-    Outlay,
+    Flags,
     Positions,
-    outlay,
-    space_for,
+    bits,
+    gathered,
+    is_digit,
+    shortest,
 )
+from arrowsmith.formats.json.guard import leading_zeros, lossy
+from arrowsmith.formats.json.outlay import IrregularError, Outlay, outlay, space_for
 from arrowsmith.formats.json.plan import Plan
 from arrowsmith.formats.json.ranges import Range
 
-Flags = npt.NDArray[np.bool_]
-
 _QUOTE, _MINUS, _DOT, _ZERO, _ONE = 34, 45, 46, 48, 49
-_E, _N, _X = b"enx"
+_E, _F, _N, _T, _X = b"efntx"
 _LOWER = 32
 _EXACT_DIGITS = 15
 _DOUBLE_DIGITS = 17
@@ -63,7 +64,10 @@ def _read(data: Bytes, places: Outlay, plan: Plan) -> pa.RecordBatch:
         values = _Values(data, places.starts[field], places.ends(field))
         kind = known[name].physical
         wanted = name in plan.kinds
-        if pa.types.is_string(kind):
+        if known[name].form == "text":
+            strings += values.count_quoted()
+            columns[name] = values.mixed()
+        elif pa.types.is_string(kind):
             strings += values.strings()
             if wanted:
                 columns[name] = values.texts()
@@ -74,7 +78,7 @@ def _read(data: Bytes, places: Outlay, plan: Plan) -> pa.RecordBatch:
             doubtful = doubtful or (pa.types.is_floating(kind) and not values.few_digits)
     if 2 * strings != places.quotes:
         raise IrregularError
-    if doubtful and plan.inferred_doubles and lossy(data, list(columns.values())):
+    if doubtful and plan.doubles and lossy(data, list(columns.values()), plan.doubles):
         raise IrregularError
     rows = places.starts.shape[1]
     arrays = [
@@ -104,6 +108,66 @@ class _Values:
             raise IrregularError
         self._first = data[starts]
 
+    def count_quoted(self) -> int:
+        """How many are strings among values of any kind."""
+        return int(np.count_nonzero(self._first == _QUOTE))
+
+    def mixed(self) -> pa.StringArray:
+        """Values of any kind but objects and lists, as text."""
+        quoted = self._first == _QUOTE
+        word = (self._first == _T) | (self._first == _F)
+        null = self._nulls()
+        number = ~(quoted | word | null)
+        if quoted.any():
+            self._some(quoted).strings()
+        if word.any():
+            _require(self._some(word).booleans().null_count == 0)
+        ends = np.where(null, self._starts, self._ends - quoted)
+        starts = np.minimum(self._starts + quoted, ends)
+        found = gathered(self._data, starts, ends, ~null if null.any() else None)
+        if not number.any():
+            return found
+        some = self._some(number)
+        real, texts = some.reals()
+        if len(texts):
+            number[number] = real
+            mask = pa.Array.from_buffers(pa.bool_(), len(number), [None, bits(number)])
+            found = pc.replace_with_mask(found, mask, texts)
+        return found
+
+    def reals(self) -> tuple[Flags, pa.StringArray]:
+        """Which of the numbers have a fraction or exponent, and the shortest texts of those.
+
+        Integers must be as they are written when written again, and the others doubles.
+        """
+        texts = self.numbers()
+        offsets = np.frombuffer(texts.buffers()[1], np.int32)[: len(texts) + 1]
+        data = np.frombuffer(texts.buffers()[2], np.uint8)[: offsets[-1]]
+        points = np.searchsorted(offsets, np.flatnonzero(data == _DOT), "right") - 1
+        powers = np.flatnonzero(data | _LOWER == _E)
+        rows = np.searchsorted(offsets, powers, "right") - 1
+        real, power = np.zeros((2, len(texts)), np.bool_)
+        power[rows] = True
+        real[points] = True
+        real |= power
+        minus = self._first == _MINUS
+        _require(real | ~minus | (self._lengths > 2) | (self._data[self._starts + minus] != _ZERO))
+        if not real.any():
+            return real, texts[:0]
+        digits = self._lengths - minus
+        digits[points] -= 1
+        digits[rows] -= offsets[rows + 1] - powers
+        long = np.flatnonzero(real & (digits > _DOUBLE_DIGITS))
+        zeros = leading_zeros(self._data, (self._starts + minus)[long])
+        _require(digits[long] - zeros <= _DOUBLE_DIGITS)
+        mask = pa.Array.from_buffers(pa.bool_(), len(texts), [None, bits(real)])
+        values = texts.filter(mask).cast(pa.float64()).to_numpy()
+        _require(np.isfinite(values) & ((values != 0) | ~power[real]))
+        return real, shortest(values)
+
+    def _some(self, rows: Flags) -> _Values:
+        return _Values(self._data, self._starts[rows], self._ends[rows])
+
     def strings(self) -> int:
         """How many are strings; the others are null. Quotes within have to be looked for."""
         quoted = self._first == _QUOTE
@@ -120,8 +184,8 @@ class _Values:
         starts, ends = self._starts + 1, self._ends - 1
         quoted = self._first == _QUOTE
         if quoted.all():
-            return _gathered(self._data, starts, ends, None)
-        return _gathered(self._data, starts, np.where(quoted, ends, starts), quoted)
+            return gathered(self._data, starts, ends, None)
+        return gathered(self._data, starts, np.where(quoted, ends, starts), quoted)
 
     def booleans(self) -> pa.BooleanArray:
         """``true``, ``false`` and null."""
@@ -134,7 +198,7 @@ class _Values:
         valid = true | false
         if not valid.all():
             _require(valid | self._nulls())
-        buffers = [_bits(valid) if not valid.all() else None, _bits(true)]
+        buffers = [bits(valid) if not valid.all() else None, bits(true)]
         return pa.Array.from_buffers(pa.bool_(), len(true), buffers)
 
     def numbers(self) -> pa.StringArray:
@@ -148,16 +212,16 @@ class _Values:
         others = np.flatnonzero(~plain if null is None else ~(plain | null))
         if len(others):
             self._check_beginnings(others)
-        ended = _is_digit(self._data[self._ends - 1])
+        ended = is_digit(self._data[self._ends - 1])
         _require(ended if null is None else ended | null)
         if int(self._lengths.max()) > _LONGEST:
             raise IrregularError
         valid = None if null is None else ~null
-        found = _gathered(self._data, self._starts, self._ends, valid)
+        found = gathered(self._data, self._starts, self._ends, valid)
         text = np.frombuffer(found.buffers()[2], np.uint8)
         points = np.flatnonzero(text == _DOT)
         if len(points):
-            _require(_is_digit(text[points + 1]))
+            _require(is_digit(text[points + 1]))
         powers = int(np.count_nonzero(text | _LOWER == _E))
         if powers:
             _require(self._short_powers() == powers)
@@ -173,7 +237,7 @@ class _Values:
         """
         back = [self._data[self._ends - place] for place in (4, 3, 2)]
         marks = [byte | _LOWER == _E for byte in back]
-        marks[0] &= ~_is_digit(back[1])
+        marks[0] &= ~is_digit(back[1])
         return sum(int(np.count_nonzero(mark)) for mark in marks)
 
     def _has_few_digits(self, pointed: bool) -> bool:
@@ -200,10 +264,10 @@ class _Values:
         starts = starts + minus
         _require(starts < ends)
         digit = self._data[starts]
-        _require(_is_digit(digit))
+        _require(is_digit(digit))
         behind = self._data[np.minimum(starts + 1, ends - 1)]
         _require(
-            (digit != _ZERO) | (starts + 1 == ends) | ~_is_digit(behind) & (behind | _LOWER != _X)
+            (digit != _ZERO) | (starts + 1 == ends) | ~is_digit(behind) & (behind | _LOWER != _X)
         )
 
     def _nulls(self) -> Flags:
@@ -223,31 +287,3 @@ class _Values:
 def _require(flags: Flags | bool) -> None:
     if not np.all(flags):
         raise IrregularError
-
-
-def _is_digit(values: Bytes) -> Flags:
-    found: Flags = values - np.uint8(_ZERO) <= 9
-    return found
-
-
-def _bits(flags: Flags) -> pa.Buffer:
-    return pa.py_buffer(np.packbits(flags, bitorder="little"))
-
-
-def _gathered(
-    data: Bytes, starts: Positions, ends: Positions, valid: Flags | None
-) -> pa.StringArray:
-    """Strings from places in ``data``, in order, copied out of it."""
-    count = len(starts)
-    bounds = np.empty(2 * count + 1, np.int32)
-    bounds[:-1:2] = starts
-    bounds[1::2] = ends
-    bounds[-1] = bounds[-2]
-    buffers = [None, pa.py_buffer(bounds), pa.py_buffer(data)]
-    laid = pa.Array.from_buffers(pa.string(), 2 * count, buffers)  # every other is what is between
-    places = np.arange(0, 2 * count, 2, dtype=np.int32)
-    found = laid.take(pa.Array.from_buffers(pa.int32(), count, [None, pa.py_buffer(places)]))
-    if valid is None:
-        return found
-    _, offsets, held = found.buffers()
-    return pa.Array.from_buffers(pa.string(), count, [_bits(valid), offsets, held])

@@ -11,9 +11,10 @@ import pyarrow as pa
 from arrowsmith.formats.json.careful import sound
 from arrowsmith.formats.json.fast import read_fast
 from arrowsmith.formats.json.infer import infer
-from arrowsmith.formats.json.kinds import Kind
+from arrowsmith.formats.json.kinds import NULL, Kind
 from arrowsmith.formats.json.plan import Plan
 from arrowsmith.formats.json.ranges import Range
+from arrowsmith.formats.json.sift import numbered, sifted
 from arrowsmith.plugin.feed import Buffers
 
 Ranges = Callable[[], Iterator[Range]]
@@ -62,14 +63,24 @@ def _look(piece: Range, plan: Plan, buffers: Buffers) -> Kind | None:
     """What the records of one range are, or None where that is known already."""
     try:
         batch = read_fast(piece, plan)
-        if batch is not None:
-            pairs = zip(batch.columns, plan.kinds.values(), strict=True)
-            if not any(_seen(column, kind) for column, kind in pairs):
-                return None
-        good, _ = sound(piece, plan.max_depth)
-        return infer([record.value for record in good]) if good else None
+        if batch is not None and not _news(batch, plan):
+            return None
+        spans, _ = numbered(piece)
+        parts = sifted(piece, spans, plan) if batch is None else [(spans, batch)]
+        found = NULL
+        for some, batch in parts:
+            if batch is None or _news(batch, plan):
+                good, _ = sound(piece, some, plan.max_depth)
+                found = found.join(infer([record.value for record in good]))
+        return None if found is NULL else found
     finally:
         buffers.give(piece.buffer)
+
+
+def _news(batch: pa.RecordBatch, plan: Plan) -> bool:
+    """Whether a column has a value that had none."""
+    pairs = zip(batch.columns, plan.kinds.values(), strict=True)
+    return any(_seen(column, kind) for column, kind in pairs)
 
 
 def _seen(array: pa.Array, kind: Kind) -> bool:
