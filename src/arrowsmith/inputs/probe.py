@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from fnmatch import fnmatchcase
+from fnmatch import translate
+from functools import cache
 from pathlib import PurePath
 from typing import Any
 
@@ -92,7 +94,12 @@ def _probe_all(sources: Sequence[InputFile]) -> list[tuple[ReaderSpec, str | Non
 
 def is_sidecar(name: str, spec: ReaderSpec) -> bool:
     """Whether a file of that name tells of others, if there are files of the format at all."""
-    return any(fnmatchcase(name.lower(), pattern) for pattern in spec.sidecars)
+    return bool(spec.sidecars) and _pattern(spec.sidecars).match(name.lower()) is not None
+
+
+@cache
+def _pattern(patterns: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile("|".join(map(translate, patterns)))
 
 
 def _probe_each(sources: Sequence[InputFile]) -> list[tuple[ReaderSpec, str | None]]:

@@ -1,0 +1,180 @@
+"""Columns that files beside the pictures give: ``metadata.csv``, ``.jsonl``, ``.parquet``.
+
+Hugging Face's convention (https://huggingface.co/docs/datasets/image_dataset): a column
+``file_name`` names the picture, relative to the folder of the file.
+"""
+
+from __future__ import annotations
+
+import io
+import posixpath
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from arrowsmith.errors import DataError, SchemaMismatch
+from arrowsmith.plugin import RunContext
+from arrowsmith_image.pillow import BadPictureError
+from arrowsmith_image.stores import Entry
+
+_KEYS = ("file_name", "file", "filename", "image")
+_INTEGER = r"^(?:0|-?[1-9][0-9]{0,17})$"
+_NUMBER = r"^-?(?:0|[1-9][0-9]{0,14})(?:\.[0-9]{1,15})?$"
+_SHARE = 8  # a metadata file may take so much of the budget: one part of this many
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A table with a row for some pictures.
+
+    Attributes:
+        table: its columns.
+        rows: the row of a picture, by its name.
+    """
+
+    table: pa.Table
+    rows: dict[str, int]
+
+
+class Beside:
+    """The columns of several tables, for any pictures.
+
+    Args:
+        tables: later ones fill in columns of their own.
+        taken: names that the pictures' own columns have; another column of such a name is called
+            ``metadata_NAME``.
+
+    Attributes:
+        fields: of the columns.
+        names: of the columns.
+    """
+
+    def __init__(self, tables: Sequence[Told], taken: Sequence[str]) -> None:
+        self.fields: list[pa.Field] = []
+        self._from: dict[str, tuple[Told, int]] = {}
+        for told in tables:
+            for place, column in enumerate(told.table.schema):
+                name = column.name if column.name not in taken else f"metadata_{column.name}"
+                if name in self._from:
+                    raise SchemaMismatch(f"two files beside the pictures give a column '{name}'")
+                self._from[name] = told, place
+                self.fields.append(column.with_name(name).with_nullable(True))
+        self.names = frozenset(self._from)
+
+    def column(self, name: str, pictures: Sequence[str]) -> pa.Array:
+        """A column for these pictures, null where nothing is told of one."""
+        told, place = self._from[name]
+        found = np.array([told.rows.get(picture, -1) for picture in pictures], np.int64)
+        valid = pa.py_buffer(np.packbits(found >= 0, bitorder="little"))
+        indices = pa.Array.from_buffers(
+            pa.int64(), len(found), [valid, pa.py_buffer(found.clip(0))]
+        )
+        taken = told.table.column(place).take(indices)
+        return taken.combine_chunks() if taken.num_chunks != 1 else taken.chunk(0)
+
+
+def is_metadata(name: str) -> bool:
+    """Whether a file of that name gives columns."""
+    base = name.rpartition("/")[2].lower()
+    return base in ("metadata.csv", "metadata.jsonl", "metadata.parquet")
+
+
+def metadata_of(
+    sidecars: Sequence[Entry], pictures: Sequence[str], ctx: RunContext, used: set[int]
+) -> Iterator[Told]:
+    """The table of all metadata files; ``used`` learns which files these are.
+
+    Raises:
+        DataError: one of them cannot be read or names no pictures.
+    """
+    tables: list[pa.Table] = []
+    rows: dict[str, int] = {}
+    before = 0
+    for entry in sidecars:
+        if not is_metadata(entry.name):
+            continue
+        used.add(id(entry))
+        table = _parsed(entry, ctx)
+        key = next((name for name in _KEYS if name in table.column_names), None)
+        if key is None:
+            raise DataError("has no column 'file_name'", path=entry.path)
+        folder = posixpath.dirname(entry.name)
+        for number, name in enumerate(table[key].to_pylist()):
+            place = posixpath.normpath(posixpath.join(folder, str(name)))
+            rows.setdefault(place, before + number)
+        tables.append(table.drop_columns([key]))
+        before += table.num_rows
+    if not tables:
+        return
+    missing = rows.keys() - set(pictures)
+    if missing and pictures:
+        some = ", ".join(sorted(missing)[:3])
+        ctx.warn(f"metadata names {len(missing)} pictures that are not there, such as {some}")
+    try:
+        joined = pa.concat_tables(tables, promote_options="permissive")
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        raise SchemaMismatch(f"metadata files do not fit one another: {error}") from error
+    yield Told(joined, rows)
+
+
+def loaded(entry: Entry, ctx: RunContext) -> bytes:
+    """A file beside the pictures, if it is not too large for the budget.
+
+    Raises:
+        DataError: it cannot be read, or is larger.
+    """
+    try:
+        return entry.whole(max(ctx.memory_limit // _SHARE, 1 << 20))
+    except BadPictureError as error:
+        raise DataError(
+            str(error).replace(" (max_bytes)", ""), path=entry.path, hint="give more memory"
+        ) from error
+
+
+def _parsed(entry: Entry, ctx: RunContext) -> pa.Table:
+    data = loaded(entry, ctx)
+    kind = entry.name.lower().rpartition(".")[2]
+    try:
+        if kind == "parquet":
+            import pyarrow.parquet as pq
+
+            return pq.ParquetFile(io.BytesIO(data)).read()
+        if kind == "jsonl":
+            import pyarrow.json as pj
+
+            return pj.read_json(io.BytesIO(data))
+        return _csv(data)
+    except (pa.ArrowException, OSError) as error:
+        what = " ".join(str(error).split())[:300]
+        raise DataError(f"cannot be read ({what})", path=entry.path) from error
+
+
+def _csv(data: bytes) -> pa.Table:
+    import pyarrow.csv as pv
+
+    names = pv.open_csv(io.BytesIO(data)).schema.names
+    convert = pv.ConvertOptions(
+        column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=True, null_values=[""]
+    )
+    table = pv.read_csv(
+        io.BytesIO(data),
+        convert_options=convert,
+        parse_options=pv.ParseOptions(newlines_in_values=True),
+    )
+    columns = [
+        column if name in _KEYS else _typed(column)
+        for name, column in zip(table.column_names, table.columns, strict=True)
+    ]
+    return pa.table(columns, names=table.column_names)
+
+
+def _typed(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Numbers where every text is one as it would be written; else the texts."""
+    for pattern, kind in ((_INTEGER, pa.int64()), (_NUMBER, pa.float64())):
+        fits = pc.match_substring_regex(column, pattern)
+        if column.null_count < len(column) and pc.all(fits).as_py():
+            return column.cast(kind)
+    return column

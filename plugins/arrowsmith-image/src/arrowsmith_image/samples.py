@@ -1,0 +1,110 @@
+"""From files and members to samples, a row each: a picture and what goes by the same key.
+
+WebDataset's convention (https://github.com/webdataset/webdataset): in an archive the key is the
+name up to the first dot of its last part, and what follows the dot says what a member is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from arrowsmith_image.probe import SUFFIXES
+from arrowsmith_image.stores import Entry
+
+SPLITS = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
+    **dict.fromkeys(("test", "testing", "eval"), "test"),
+}
+_PLAIN = frozenset({"images", "image", "jpegimages", "imgs", "pictures", "data"})
+_TEXTS = frozenset({"json", "txt", "caption"})
+
+
+@dataclass(slots=True)
+class Sample:
+    """A row to be.
+
+    Attributes:
+        picture: what is in the column ``bytes``.
+        beside: other members of the same key, by what follows the key.
+    """
+
+    picture: Entry
+    beside: dict[str, Entry] = field(default_factory=dict)
+
+
+def keyed(name: str) -> tuple[str, str]:
+    """Key and kind of a member.
+
+    Example:
+        >>> keyed("a/0001.seg.PNG")
+        ('a/0001', 'seg.png')
+    """
+    folder, slash, base = name.rpartition("/")
+    stem, _, kind = base.partition(".")
+    return folder + slash + stem, kind.lower()
+
+
+def grouped(entries: Iterable[Entry]) -> Iterator[Sample]:
+    """Members of an archive by key: those of one key stand together. Keys without a picture have
+    no row."""
+    key: str | None = None
+    held: dict[str, Entry] = {}
+    for entry in entries:
+        own, kind = keyed(entry.name)
+        if own != key:
+            if (sample := _sample(held)) is not None:
+                yield sample
+            key, held = own, {}
+        held.setdefault(kind, entry)
+    if (sample := _sample(held)) is not None:
+        yield sample
+
+
+def _sample(held: dict[str, Entry]) -> Sample | None:
+    pictures = [kind for kind in held if is_picture(f".{kind}")]
+    if not pictures:
+        return None
+    first = min(pictures, key=lambda kind: kind.count("."))  # jpg before seg.png
+    return Sample(held[first], {kind: entry for kind, entry in held.items() if kind != first})
+
+
+def is_picture(name: str) -> bool:
+    """Whether a name has the suffix of a picture."""
+    return name.lower().endswith(SUFFIXES)
+
+
+def is_text(kind: str) -> bool:
+    """Whether a member of that kind is text."""
+    return kind.rpartition(".")[2] in _TEXTS
+
+
+def split_of(name: str) -> str | None:
+    """Train, val or test, where the first folder or the one behind ``images`` says so.
+
+    Example:
+        >>> split_of("images/train/a.jpg"), split_of("cats/a.jpg")
+        ('train', None)
+    """
+    for part in name.lower().split("/")[:-1][:2]:
+        if part in SPLITS:
+            return SPLITS[part]
+        if part not in _PLAIN:
+            return None
+    return None
+
+
+def folder_label(name: str) -> str | None:
+    """The folder that a picture lies in, if it is none of a split or of all pictures.
+
+    Example:
+        >>> folder_label("train/cat/a.jpg"), folder_label("train/a.jpg")
+        ('cat', None)
+    """
+    parts = [part for part in name.split("/")[:-1] if part not in ("", ".")]
+    if parts and (parts[0].lower() in SPLITS or parts[0].lower() in _PLAIN):
+        parts = parts[1:]
+        if parts and parts[0].lower() in (SPLITS.keys() | _PLAIN):
+            parts = parts[1:]
+    return parts[-1] if parts else None

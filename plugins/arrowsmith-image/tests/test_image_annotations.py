@@ -1,0 +1,103 @@
+"""COCO, YOLO and Pascal VOC."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from pictures import jpeg, written
+
+import arrowsmith
+from arrowsmith.errors import DataError
+
+VOC = """<annotation><filename>a.jpg</filename>
+<object><name>cat</name><pose>Left</pose><truncated>1</truncated><difficult>0</difficult>
+<bndbox><xmin>1</xmin><ymin>2</ymin><xmax>11</xmax><ymax>12.5</ymax></bndbox></object>
+<object><name>dog</name></object></annotation>"""
+
+
+def objects(folder, **options):
+    table = arrowsmith.open(folder, **options).to_table()
+    names = [path[-5] for path in table["path"].to_pylist()]
+    return dict(zip(names, table["objects"].to_pylist(), strict=True))
+
+
+def coco():
+    return {
+        "images": [{"id": 7, "file_name": "a.jpg"}, {"id": 9, "file_name": "b.jpg"}],
+        "categories": [{"id": 3, "name": "cat"}],
+        "annotations": [
+            {"image_id": 7, "category_id": 3, "bbox": [1, 2, 3.5, 4], "area": 14, "iscrowd": 0,
+             "segmentation": [[0, 0, 1, 0, 1, 1]]},
+            {"image_id": 7, "category_id": 8, "bbox": [0, 0, 1, 1]},
+        ],
+    }  # fmt: skip
+
+
+def test_coco(tmp_path):
+    files = {f"train/{name}.jpg": jpeg(n) for n, name in enumerate("abc")}
+    files["annotations/instances_train.json"] = json.dumps(coco()).encode()
+    found = objects(written(tmp_path, files))
+    assert found["a"][0] == {
+        "category": "cat",
+        "category_id": 3,
+        "bbox_xywh": [1.0, 2.0, 3.5, 4.0],
+        "area": 14.0,
+        "iscrowd": 0,
+        "segmentation": [[0.0, 0.0, 1.0, 0.0, 1.0, 1.0]],
+    }
+    assert found["a"][1]["category"] is None
+    assert found["b"] == []
+    assert found["c"] is None  # nobody says anything of it
+
+
+def test_yolo(tmp_path):
+    files = {f"images/train/{name}.jpg": jpeg(n) for n, name in enumerate("abc")}
+    files["labels/train/a.txt"] = b"1 0.5 0.5 0.25 1\n0 0.1 0.2 0.3 0.4\n"
+    files["labels/train/b.txt"] = b""
+    files["data.yaml"] = b"names: [cat, dog]\n"
+    with pytest.warns(UserWarning, match="empty file"):
+        found = objects(written(tmp_path, files))
+    assert [(one["category"], one["bbox_cxcywh"]) for one in found["a"]] == [
+        ("dog", [0.5, 0.5, 0.25, 1.0]),
+        ("cat", [0.1, 0.2, 0.3, 0.4]),
+    ]
+    assert found["c"] is None
+
+
+def test_voc(tmp_path):
+    files = {f"JPEGImages/{name}.jpg": jpeg(n) for n, name in enumerate("ab")}
+    files["Annotations/a.xml"] = VOC.encode()
+    found = objects(written(tmp_path, files))
+    assert found["a"] == [
+        {"category": "cat", "bbox_xyxy": [1.0, 2.0, 11.0, 12.5], "pose": "Left", "truncated": 1,
+         "difficult": 0},
+        {"category": "dog", "bbox_xyxy": None, "pose": None, "truncated": None, "difficult": None},
+    ]  # fmt: skip
+    assert found["b"] is None
+
+
+def test_boxes_survive_parquet(tmp_path):
+    folder = written(tmp_path / "in", {"a.jpg": jpeg(1), "a.xml": VOC.encode()})
+    arrowsmith.open(folder).write(tmp_path / "out.parquet")
+    assert arrowsmith.open(tmp_path / "out.parquet").to_table()["objects"].to_pylist() == [
+        objects(folder)["a"]
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.xml", b"<annotation><object><bndbox><xmin>x</xmin></bndbox></object></annotation>"),
+        ("a.xml", b"<!DOCTYPE a [<!ENTITY b 'c'>]><annotation>&b;</annotation>"),
+        ("a.xml", b"<annotation"),
+        ("c.json", b'{"images": [{"id": 1}], "annotations": []}'),
+        ("c.json", b'{"images": [{"id": 1, "file_name": "a.jpg"}], "annotations": [{}]}'),
+        ("c.json", b'{"images": 3, "annotations": []}'),
+    ],
+)
+def test_damaged_annotations_are_told(tmp_path, name, content):
+    folder = written(tmp_path, {"a.jpg": jpeg(1), name: content})
+    with pytest.raises(DataError, match="annotation file"):
+        arrowsmith.open(folder)
+    assert len(arrowsmith.open(folder, annotations="none").to_table()) == 1
