@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from arrowsmith.dataset.mapped import Mapped
     from arrowsmith.stats import TableSummary
+    from arrowsmith.timeseries import TimeSeries
 
 Path = str | os.PathLike[str]
 
@@ -310,6 +311,29 @@ class Dataset(Verbs):
             progress=progress,
         ).run()
         return sinks[-1].summary
+
+    def timeseries(
+        self, *, time: str, by: str | Sequence[str] = (), values: str | Sequence[str] = ()
+    ) -> TimeSeries[Self]:
+        """The rows seen as time series: what they are like, and their transforms.
+
+        Args:
+            time: the column of times: timestamps, dates or numbers.
+            by: the columns that tell series apart; none for one series.
+            values: the columns of values; none for all other numbers.
+
+        Raises:
+            SchemaMismatch: columns are not there or of types that do not do.
+
+        Example:
+            >>> import arrowsmith
+            >>> arrowsmith.open("in.csv").timeseries(time="id").summary()[0].rows
+            3
+        """
+        from arrowsmith.timeseries import TimeSeries
+
+        names, columns = ((one,) if isinstance(one, str) else tuple(one) for one in (by, values))
+        return TimeSeries(self, time=time, by=names, values=columns)
 
     def mapped(
         self,

@@ -1,0 +1,246 @@
+"""Reads files of time series: ranges of whole lines, each parsed by any worker."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+import pyarrow as pa
+
+from arrowsmith.errors import DataError, OptionError
+from arrowsmith.formats.timeseries.header import Header, read_header
+from arrowsmith.formats.timeseries.options import TimeSeriesReadOptions
+from arrowsmith.formats.timeseries.ranges import Range, cut
+from arrowsmith.formats.timeseries.rows import Rows
+from arrowsmith.formats.timeseries.series import Fault, SeriesParser
+from arrowsmith.plugin.feed import Buffers
+from arrowsmith.plugin.protocols import Reject, RunContext, ScanRequest, Source
+
+_FIRST_OF_FEW = 64 << 10
+_FEW_ROWS = 10_000
+_TEXT_COST = 5  # the text itself, lines, fields and values cut from it
+_VALUE_COST = 24  # offsets, a number, whether it is null
+_ROW_COST = 16  # of a point: its series and its time
+
+
+@dataclass(frozen=True, slots=True)
+class TimeSeriesSplit:
+    """Whole series from ``start`` to ``stop``, in bytes; numbers of the first line and series."""
+
+    start: int
+    stop: int
+    line: int
+    record: int
+
+    @property
+    def nbytes(self) -> int:
+        return self.stop - self.start
+
+
+class TimeSeriesTask:
+    """One range to parse."""
+
+    def __init__(
+        self,
+        piece: Range,
+        reader: TimeSeriesReader,
+        schema: pa.Schema,
+        request: ScanRequest,
+        buffers: Buffers,
+    ) -> None:
+        self._piece: Range | None = piece
+        values = piece.tokens * (_VALUE_COST + _ROW_COST + 8 * len(schema))
+        self._cost = len(piece.buffer) + piece.size * _TEXT_COST + values
+        self._reader = reader
+        self._schema = schema
+        self._request = request
+        self._buffers = buffers
+
+    @property
+    def cost(self) -> int:
+        return self._cost
+
+    def read(self) -> Iterator[pa.RecordBatch]:
+        piece, self._piece = self._piece, None
+        if piece is None:
+            return
+        batch = self._reader.batch_of(piece, self._schema)
+        self._buffers.give(piece.buffer)
+        del piece
+        rows = self._request.batch_rows
+        for start in range(0, batch.num_rows, rows):
+            yield from _halved(batch.slice(start, rows), self._request.batch_bytes)
+
+
+def _halved(batch: pa.RecordBatch, nbytes: int) -> Iterator[pa.RecordBatch]:
+    if batch.num_rows > 1 and batch.nbytes > nbytes:
+        middle = batch.num_rows // 2
+        yield from _halved(batch.slice(0, middle), nbytes)
+        yield from _halved(batch.slice(middle), nbytes)
+    else:
+        yield batch
+
+
+class TimeSeriesReader:
+    """A ``.ts``, ``.tsf``, ``.arff`` or UCR file.
+
+    Columns with ``layout="long"``: ``series_id``, ``timestamp``, ``value`` or ``dim_0``, ``dim_1``
+    ..., ``label``, and the other attributes of the header. With ``"series"`` times and values are
+    lists.
+
+    Raises:
+        DataError: the header is none.
+
+    Example:
+        >>> with TimeSeriesReader(source, TimeSeriesReadOptions(), ctx) as r:  # doctest: +SKIP
+        ...     batches = list(r.scan(ScanRequest(columns=("series_id", "value"))))
+    """
+
+    def __init__(self, source: Source, options: TimeSeriesReadOptions, ctx: RunContext) -> None:
+        self._source = source
+        self._options = options
+        self._ctx = ctx
+        self._buffers = Buffers(options.range_bytes)
+        self._header = read_header(source, options.kind)
+        time_type = _time_type(source, self._header)
+        self._parser = SeriesParser(self._header, time_type)
+        self._rows = Rows(self._header, options.layout, time_type, source.path)
+
+    @property
+    def schema(self) -> pa.Schema:
+        return self._rows.schema
+
+    def scan(self, request: ScanRequest) -> Iterator[pa.RecordBatch]:
+        """The batches, in order, read on the calling thread."""
+        left = request.limit
+        for task in self.tasks(request):
+            for batch in task.read():
+                if left is not None:
+                    batch = batch.slice(0, left)
+                    left -= batch.num_rows
+                yield batch
+                if left == 0:
+                    return
+
+    def tasks(self, request: ScanRequest) -> Iterator[TimeSeriesTask]:
+        """A task for each range of series."""
+        schema = self._project(request.columns)
+        few = request.limit is not None and request.limit <= _FEW_ROWS
+        for piece in self._ranges(request.split, _FIRST_OF_FEW if few else None):
+            yield TimeSeriesTask(piece, self, schema, request, self._buffers)
+
+    def splits(self, target: int) -> Iterator[TimeSeriesSplit]:
+        """Pieces of about ``target`` bytes, found by one pass over the lines; none of a stream."""
+        if not self._source.seekable:
+            return
+        start = stop = self._header.start
+        line, record = following = self._header.line, 0
+        for piece in self._ranges(None, None):
+            stop = piece.offset + piece.size
+            following = piece.line + piece.line_count, piece.record + len(piece.starts)
+            self._buffers.give(piece.buffer)
+            if stop - start >= target:
+                yield TimeSeriesSplit(start, stop, line, record)
+                start, (line, record) = stop, following
+        if stop > start:
+            yield TimeSeriesSplit(start, stop, line, record)
+
+    def count(self) -> int | None:
+        """None: only reading tells."""
+        return None
+
+    def details(self) -> Mapping[str, int | str | list[str]]:
+        """The kind, and what the header says."""
+        shown: dict[str, int | str | list[str]] = {"kind": self._header.kind}
+        for key, value in self._header.told.items():
+            if value is not None and value != [] and key != "attributes":
+                shown[key] = [str(one) for one in value] if isinstance(value, list) else str(value)
+        return shown
+
+    def batch_of(self, piece: Range, schema: pa.Schema) -> pa.RecordBatch:
+        """The rows of a range without its bad series, which go to the run's context.
+
+        Raises:
+            DataError: a series is bad and the run's ``on_error`` is ``"raise"``.
+        """
+        series, faults = self._parser.parse(piece.texts())
+        for fault in faults:
+            self._hand_over(fault, piece)
+        return self._rows.batch(series, piece.record, schema)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        return None
+
+    def _hand_over(self, fault: Fault, piece: Range) -> None:
+        start, end = int(piece.starts[fault.place]), int(piece.ends[fault.place])
+        line, offset = piece.line + int(piece.lines[fault.place]), piece.offset + start
+        if self._ctx.on_error == "raise":
+            column = f", column {fault.column!r}" if fault.column else ""
+            raise DataError(
+                fault.reason,
+                path=self._source.path,
+                place=f"line {line}, byte {offset}{column}",
+                hint="mend the line; --on-error skip leaves bad series out",
+            )
+        self._ctx.reject(
+            Reject(
+                source=self._source.path,
+                record=piece.record + fault.place,
+                line=line,
+                offset=offset,
+                column=fault.column,
+                reason=fault.reason,
+                raw=bytes(memoryview(piece.buffer)[start:end]),
+            )
+        )
+
+    def _ranges(self, split: Any, first: int | None) -> Iterator[Range]:
+        return cut(
+            self._source,
+            self._ctx,
+            self._buffers,
+            self._header,
+            start=self._header.start if split is None else split.start,
+            stop=None if split is None else split.stop,
+            line=self._header.line if split is None else split.line,
+            record=0 if split is None else split.record,
+            most=self._options.max_record_bytes,
+            first=first,
+        )
+
+    def _project(self, names: tuple[str, ...] | None) -> pa.Schema:
+        if names is None:
+            return self.schema
+        unknown = [name for name in names if name not in self.schema.names]
+        if unknown:
+            raise OptionError(f"no column {unknown[0]!r}", path=self._source.path)
+        fields = [self.schema.field(name) for name in dict.fromkeys(names)]
+        return pa.schema(fields, metadata=self.schema.metadata)
+
+
+_SEEN = 64 << 10
+_TIME = re.compile(rb"\(\s*([^,()]*),")
+
+
+def _time_type(source: Source, header: Header) -> pa.DataType | None:
+    """Of the times in parentheses, by the first ones; None where there are none."""
+    if not header.timestamps:
+        return None
+    head = source.head(header.start + _SEEN)[header.start :]
+    found = [one.strip() for one in _TIME.findall(head)]
+    if all(re.fullmatch(rb"[+-]?[0-9]{1,18}", one) for one in found):
+        return pa.int64()
+    if all(re.fullmatch(rb"[+-]?[0-9.]+([eE][+-]?[0-9]+)?", one) for one in found):
+        return pa.float64()
+    return pa.timestamp("us")
