@@ -71,7 +71,7 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-@pytest.mark.parametrize("name", (*PROSE, "docs/CLI.md"))
+@pytest.mark.parametrize("name", [*PROSE, "docs/CLI.md"])
 def test_examples_give_what_is_shown(name, folder):
     found = blocks(name)
     for number, (language, body) in enumerate(found):

@@ -52,7 +52,7 @@ def told(part: str) -> set[str]:
 def test_every_format_of_the_core_has_a_page():
     plugins = {path.name.split("-", 1)[1] for path in (ROOT / "plugins").glob("arrowsmith-*")}
     there = {path.stem for path in (ROOT / "docs" / "formats").glob("*.md")}
-    assert there - plugins == set(FORMATS)
+    assert there - plugins == set(FORMATS) - plugins
     assert {"arrow", "csv", "json", "numpy", "parquet"} <= set(FORMATS)
 
 

@@ -167,7 +167,6 @@ class ArrowSink:
             self._dictionaries[i] = column.slice(0, 0)
         return pa.RecordBatch.from_arrays(columns, schema=self._schema)
 
-
     def _check_dictionary(self, name: str, nbytes: int) -> None:
         """A file's dictionary grows with its distinct values: the writer and we hold it whole."""
         needed = nbytes * _DICTIONARY_COST
