@@ -20,6 +20,18 @@ settings.load_profile("unhurried")
 ROWS = 1000
 
 
+def pytest_collection_finish() -> None:
+    """Leave the many thousand collected tests out of every later collection of garbage, which the
+    tests of leaks ask for often."""
+    gc.collect()
+    gc.freeze()
+
+
+def pytest_sessionfinish() -> None:
+    """What was left out is to be freed at the end, or extension modules complain of leaks."""
+    gc.unfreeze()
+
+
 @pytest.fixture
 def table() -> pa.Table:
     """A thousand rows of four columns, the middle two with nulls."""
