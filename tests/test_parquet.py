@@ -488,3 +488,55 @@ def test_random_tables_of_random_sizes(tmp_path: Path) -> None:
         path = write(tmp_path / "a.parquet", table, chunk=chance.randrange(1, 3_000))
         assert pq.read_table(path).equals(table)
         assert read(path, ScanRequest(batch_rows=chance.randrange(1, 500))).equals(table)
+
+
+FOOTERS = """
+import random, sys
+from pathlib import Path
+import arrowsmith
+from arrowsmith.formats.parquet.thrift import zigzag
+path, rng = Path({path!r}), random.Random({seed})
+whole, refused = path.read_bytes(), 0
+start = len(whole) - 8 - int.from_bytes(whole[-8:-4], "little")
+copy = path.with_name("copy.parquet")
+every_byte = len(whole) - 8 - start
+for turn in range({turns} or every_byte):
+    footer = bytearray(whole[start:-8])
+    at = rng.randrange(len(footer))
+    if not {turns}:  # another length of a list, another number
+        footer[turn] ^= 0x10 if {seed} else 0x20
+    elif turn % 3 == 0:
+        footer[at] ^= 1 << rng.randrange(8)
+    elif turn % 3 == 1:
+        other = rng.randrange(len(footer))
+        footer[at : at + rng.randrange(12)] = footer[other : other + rng.randrange(1, 12)]
+    else:
+        number = zigzag(rng.choice((-1, 0, 1, 2, 7, 8, 127, 1 << 31, (1 << 63) - 1)))
+        footer[at : at + rng.choice((1, len(number)))] = number
+    size = len(footer).to_bytes(4, "little")
+    copy.write_bytes(whole[:start] + footer + size + b"PAR1")
+    print("turn", turn, file=sys.stderr, flush=True)
+    try:
+        data = arrowsmith.open(copy)
+        data.details, data.count(), data.to_table()
+        data.filter(data.schema.names[0] + " > 3").to_table()
+    except arrowsmith.ArrowsmithError as error:
+        assert "\\n" not in str(error)
+        refused += 1
+print(refused)
+"""
+
+
+@pytest.mark.parametrize(("seed", "turns"), [(0, 60), (0, 0), (1, 0)])
+def test_a_damaged_footer_never_ends_the_process(tmp_path: Path, seed: int, turns: int) -> None:
+    path = tmp_path / "a.parquet"
+    if turns:
+        pq.write_table(sample(200), path, row_group_size=70)
+    else:
+        pq.write_table(pa.table({"a": [1, None, 3]}), path, store_schema=False)
+    script = FOOTERS.format(path=str(path), seed=seed, turns=turns)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr[-2_000:]
+    assert int(done.stdout) > 30

@@ -13,6 +13,8 @@ import pyarrow.parquet as pq
 
 from arrowsmith.errors import ArrowsmithError, BudgetExceeded, DataError, UsageError
 from arrowsmith.formats.parquet import ParquetReaderOptions
+from arrowsmith.formats.parquet.chunks import ChunkCheck
+from arrowsmith.formats.parquet.footer import TAIL_BYTES
 from arrowsmith.formats.parquet.layout import (
     DAMAGE,
     Group,
@@ -23,7 +25,7 @@ from arrowsmith.formats.parquet.layout import (
 )
 from arrowsmith.formats.parquet.ranges import open_bytes, spooled
 from arrowsmith.formats.parquet.stats import group_stats
-from arrowsmith.plugin import RunContext, ScanRequest, Source
+from arrowsmith.plugin import ColumnStats, RunContext, ScanRequest, Source
 
 # Larger columns of a row group are read page by page, through a buffer of this size each.
 _WHOLE_COLUMN_BYTES = 4 << 20
@@ -84,6 +86,7 @@ class ParquetReader:
             self._metadata: pq.FileMetaData = file.metadata
             self._schema: pa.Schema = self._guarded(lambda: _schema_of(file), "the schema")
             self._check_rows()
+            self._chunks: ChunkCheck = self._guarded(self._footer_check, "the footer")
         except BaseException:
             self._release.close()
             raise
@@ -101,11 +104,21 @@ class ParquetReader:
         return self._metadata.num_rows
 
     def details(self) -> dict[str, int | str | list[str]]:
-        """Row groups, codecs and encodings, from the footer."""
+        """Row groups, codecs and encodings, from the footer.
+
+        Raises:
+            DataError: the footer is damaged.
+        """
+        return self._guarded(self._described, "the footer")
+
+    def _described(self) -> dict[str, int | str | list[str]]:
         meta = self._metadata
+        described = range(min(meta.num_row_groups, _DESCRIBED_GROUPS))
+        for group in described:
+            self._untold(group)
         chunks = [
             meta.row_group(group).column(column)
-            for group in range(min(meta.num_row_groups, _DESCRIBED_GROUPS))
+            for group in described
             for column in range(meta.num_columns)
         ]
         return {
@@ -187,7 +200,17 @@ class ParquetReader:
                 place="the footer",
             )
 
+    def _footer_check(self) -> ChunkCheck:
+        start = self._data.size - TAIL_BYTES - self._footer_size
+        footer = self._data.read_at(start, self._footer_size)
+        return ChunkCheck(footer, self._metadata.schema, self._data.size)
+
+    def _untold(self, number: int) -> frozenset[int]:
+        """Check a row group's columns; the leaves whose bounds must not be looked at."""
+        return self._guarded(lambda: self._chunks.untold(number), f"row group {number}")
+
     def _group(self, number: int, leaves: list[int]) -> Group:
+        self._untold(number)
         return self._guarded(
             lambda: check_group(self._metadata, number, leaves, self._data.size, self._source.path),
             f"row group {number}",
@@ -227,11 +250,14 @@ class ParquetReader:
             for i in fields
             if _is_flat(self._schema.field(i).type)
         ]
-        return [
-            number
-            for number in numbers
-            if predicate.may_match(group_stats(self._metadata.row_group(number), leaves))
-        ]
+        return [number for number in numbers if predicate.may_match(self._stats(number, leaves))]
+
+    def _stats(self, number: int, leaves: list[tuple[pa.Field, int]]) -> dict[str, ColumnStats]:
+        untold = self._untold(number)
+        told = [(field, leaf) for field, leaf in leaves if leaf not in untold]
+        group = self._metadata.row_group(number)
+        unknown = ColumnStats(None, None, None, group.num_rows)
+        return {field.name: unknown for field, _ in leaves} | group_stats(group, told)
 
 
 class GroupTask:

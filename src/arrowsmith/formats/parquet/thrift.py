@@ -7,6 +7,7 @@ Source: https://github.com/apache/thrift/blob/master/doc/specs/thrift-compact-pr
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 TRUE, FALSE, BYTE, I16, I32, I64, DOUBLE, BINARY, LIST, SET, MAP, STRUCT = range(1, 13)
 STOP = 0
@@ -138,3 +139,78 @@ class Cursor:
         self.at += size
         if self.at > len(self.data):
             raise ThriftError("it ends in the middle of a value")
+
+
+# What a struct's fields hold: a kind, the kind of a list's elements, the shape of structs in it.
+Shape = dict[int, "tuple[int, int, Shape | None]"]
+
+
+def read_struct(data: bytes, at: int, shape: Shape) -> tuple[dict[int, Any], int]:
+    """The fields of a struct that ``shape`` knows, by their ids, and where the struct ends.
+
+    Readers differ in what they make of fields of another kind, or of those that stand twice, so
+    both are refused. Small numbers are read in place: this runs for each column of a wide file.
+
+    Raises:
+        ThriftError: the bytes are damaged.
+    """
+    fields: dict[int, Any] = {}
+    cursor = Cursor(data)
+    last = 0
+    try:
+        while header := data[at]:
+            at += 1
+            if header > 0x0F:
+                last += header >> 4
+            else:
+                cursor.at = at
+                last, at = cursor.zigzag(), cursor.at
+            known = shape.get(last)
+            kind = header & 0x0F
+            if known is None:
+                cursor.at = at
+                cursor.skip(kind)
+                at = cursor.at
+                continue
+            if last in fields or known[0] != (TRUE if kind == FALSE else kind):
+                raise ThriftError(f"field {last} has another kind, or stands twice")
+            if I16 <= kind <= I64 and data[at] < 0x80:
+                value = data[at]
+                fields[last] = value >> 1 ^ -(value & 1)
+                at += 1
+            else:
+                fields[last], at = _read(cursor, at, kind, known)
+    except IndexError:
+        raise ThriftError("it ends in the middle of a value") from None
+    return fields, at + 1
+
+
+def _read(cursor: Cursor, at: int, kind: int, known: tuple[int, int, Shape | None]) -> Any:
+    """A value of a known kind, and where it ends."""
+    _, inner, shape = known
+    cursor.at = at
+    if kind == STRUCT:
+        return read_struct(cursor.data, at, shape or {})
+    if kind == BINARY:
+        size = cursor.varint()
+        end = cursor.at + size
+        if end > len(cursor.data):
+            raise ThriftError("it ends in the middle of a value")
+        return cursor.data[cursor.at : end], end
+    if kind in (TRUE, FALSE):
+        return kind == TRUE, at
+    if kind != LIST:
+        return cursor.zigzag(), cursor.at
+    size, found = cursor.list()
+    if size and found != inner:
+        raise ThriftError(f"a list has elements of kind {found}")
+    values = []
+    at = cursor.at
+    for _ in range(size):
+        if I16 <= inner <= I64 and cursor.data[at] < 0x80:
+            values.append(cursor.data[at] >> 1 ^ -(cursor.data[at] & 1))
+            at += 1
+        else:
+            value, at = _read(cursor, at, inner, (inner, 0, shape))
+            values.append(value)
+    return values, at
