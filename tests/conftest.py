@@ -16,6 +16,7 @@ from hypothesis import settings
 # later and wins; Hypothesis' own profile for CI has no deadline either.)
 settings.register_profile("unhurried", settings(), deadline=None)
 settings.load_profile("unhurried")
+settings.register_profile("ci", settings.get_profile("ci"), max_examples=30)
 
 ROWS = 1000
 

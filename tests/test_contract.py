@@ -96,6 +96,7 @@ class TestCsvRoundTrip(RoundTripContract):
 
 class TestParquetReader(ReaderContract):
     name = "parquet"
+    also_reads = ("fastparquet",)  # where that plugin is installed
     samples = {
         "groups.parquet": parquet_bytes(rich_table(), row_group_size=300),
         "one.parquet": parquet_bytes(plain_table(), compression="zstd", data_page_size=1000),

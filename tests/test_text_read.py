@@ -239,7 +239,9 @@ def test_blocks_make_up_the_text(
         return
     options = {"unit": "blocks", "block_bytes": size, "encoding": encoding}
     table = rows_of(path, range_bytes=ranged, **options)
-    assert "".join(table["text"].to_pylist()) == text.removeprefix("\ufeff")
+    marked = encoding in ("utf-16", "utf-32")  # these put a mark of their own before the text
+    wanted = text if marked else text.removeprefix("\ufeff")
+    assert "".join(table["text"].to_pylist()) == wanted
     assert table["block"].to_pylist() == list(range(table.num_rows))
     assert table.drop_columns("source").equals(rows_of(path, **options).drop_columns("source"))
     offsets = [*table["offset"].to_pylist(), len(raw)]

@@ -97,10 +97,14 @@ class Engine:
             self._board.exhausted = self._board.flushed = True
             return self
         self._feel()
-        self._spawn(self._source_loop, "source")
-        for number in range(self._config.threads):
-            self._spawn(partial(self._worker_loop, number), f"worker-{number}")
-        self._watch.start()
+        try:
+            self._spawn(self._source_loop, "source")
+            for number in range(self._config.threads):
+                self._spawn(partial(self._worker_loop, number), f"worker-{number}")
+            self._watch.start()
+        except BaseException:  # Ctrl-C while they start: nobody would end those that have
+            self.stop()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
