@@ -20,6 +20,7 @@ from arrowsmith.formats.json.ranges import COST_PER_BYTE, Bounds, Range, cut
 from arrowsmith.formats.json.read_options import JsonlReadOptions, JsonReadOptions
 from arrowsmith.formats.json.sniff import Sniffed, sniff
 from arrowsmith.formats.json.widen import widen
+from arrowsmith.kernels.slices import sliced
 from arrowsmith.plugin.feed import Buffers
 from arrowsmith.plugin.protocols import RunContext, ScanRequest, Source
 
@@ -76,7 +77,7 @@ class JsonTask:
         batch = batch.replace_schema_metadata(self._schema.metadata)
         rows, nbytes = self._request.batch_rows, self._request.batch_bytes
         if batch.num_rows > rows or most > nbytes:
-            yield from _sliced(batch, rows, nbytes)
+            yield from sliced(batch, rows, nbytes)
         elif batch.num_rows:
             yield batch
 
@@ -85,21 +86,6 @@ def read_range(piece: Range, plan: Plan) -> pa.RecordBatch:
     """The rows of a range: by the parser alone, or with care where that may be wrong."""
     batch = read_fast(piece, plan)
     return read_carefully(piece, plan) if batch is None else batch
-
-
-def _sliced(batch: pa.RecordBatch, rows: int, nbytes: int) -> Iterator[pa.RecordBatch]:
-    """Slices of at most so many rows and about so many bytes, none of them empty."""
-    for start in range(0, batch.num_rows, rows):
-        yield from _halved(batch.slice(start, rows), nbytes)
-
-
-def _halved(batch: pa.RecordBatch, nbytes: int) -> Iterator[pa.RecordBatch]:
-    if batch.num_rows > 1 and batch.nbytes > nbytes:
-        middle = batch.num_rows // 2
-        yield from _halved(batch.slice(0, middle), nbytes)
-        yield from _halved(batch.slice(middle), nbytes)
-    else:
-        yield batch
 
 
 class _Reader:

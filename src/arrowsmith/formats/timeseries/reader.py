@@ -16,6 +16,7 @@ from arrowsmith.formats.timeseries.options import TimeSeriesReadOptions
 from arrowsmith.formats.timeseries.ranges import Range, cut
 from arrowsmith.formats.timeseries.rows import Rows
 from arrowsmith.formats.timeseries.series import Fault, SeriesParser
+from arrowsmith.kernels.slices import sliced
 from arrowsmith.plugin.feed import Buffers
 from arrowsmith.plugin.protocols import Reject, RunContext, ScanRequest, Source
 
@@ -70,18 +71,7 @@ class TimeSeriesTask:
         batch = self._reader.batch_of(piece, self._schema)
         self._buffers.give(piece.buffer)
         del piece
-        rows = self._request.batch_rows
-        for start in range(0, batch.num_rows, rows):
-            yield from _halved(batch.slice(start, rows), self._request.batch_bytes)
-
-
-def _halved(batch: pa.RecordBatch, nbytes: int) -> Iterator[pa.RecordBatch]:
-    if batch.num_rows > 1 and batch.nbytes > nbytes:
-        middle = batch.num_rows // 2
-        yield from _halved(batch.slice(0, middle), nbytes)
-        yield from _halved(batch.slice(middle), nbytes)
-    else:
-        yield batch
+        yield from sliced(batch, self._request.batch_rows, self._request.batch_bytes)
 
 
 class TimeSeriesReader:
