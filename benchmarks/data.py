@@ -10,6 +10,10 @@
 | pq   | pq.parquet   | the first 2 million rows of main, zstd, pyarrow's own row groups       |
 | lines | rows.jsonl  | the same rows as JSON Lines, about 213 MB                              |
 | text | corpus.txt   | 10 million lines of words, about 1 GB                                  |
+| examples | examples.tfrecord | 500,000 Examples of five features                             |
+| awkward | awkward.tfrecord | the same, features missing, names long, lists not packed        |
+| images | images.tfrecord | 20,000 Examples with 30 KB of bytes                               |
+| pictures | pictures/   | 10,000 JPEGs of 256 x 256 pixels                                   |
 
 A file is written beside its name and renamed, so that one which exists is complete.
 """
@@ -18,12 +22,15 @@ from __future__ import annotations
 
 import argparse
 import functools
+import json
 import os
+import shutil
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -206,6 +213,10 @@ FILES = {
     "pq": "pq.parquet",
     "lines": "rows.jsonl",
     "text": "corpus.txt",
+    "examples": "examples.tfrecord",
+    "awkward": "awkward.tfrecord",
+    "images": "images.tfrecord",
+    "pictures": "pictures",
 }
 BATCHES: dict[str, Callable[[], Iterator[pa.RecordBatch]]] = {
     "main": main_batches,
@@ -215,14 +226,38 @@ BATCHES: dict[str, Callable[[], Iterator[pa.RecordBatch]]] = {
     "lines": functools.partial(main_batches, PQ_ROWS),
     "text": text_batches,
 }
-WRITERS = {
+
+
+def _write_records(name: str, path: Path) -> dict[str, Any]:
+    import records
+
+    return records.write(name, path)
+
+
+def _write_pictures(path: Path) -> dict[str, Any]:
+    import pictures
+
+    return pictures.write(path)
+
+
+# Tables answer nothing: what they hold is told by their batches. The others answer their facts.
+WRITERS: dict[str, Callable[[Path], dict[str, Any] | None]] = {
     "main": _write_main,
     "wide": _write_wide,
     "huge": _write_huge,
     "pq": _write_pq,
     "lines": _write_lines,
     "text": _write_text,
+    "examples": functools.partial(_write_records, "examples"),
+    "awkward": functools.partial(_write_records, "awkward"),
+    "images": functools.partial(_write_records, "images"),
+    "pictures": _write_pictures,
 }
+
+
+def facts_path(name: str, folder: Path) -> Path:
+    """Where the facts of input `name` are kept."""
+    return folder / f"{name}.facts.json"
 
 
 def ensure(name: str, folder: Path) -> Path:
@@ -234,13 +269,23 @@ def ensure(name: str, folder: Path) -> Path:
     temporary = folder / f".{os.getpid()}.{target.name}"
     started = time.perf_counter()
     try:
-        WRITERS[name](temporary)
+        facts = WRITERS[name](temporary)
+        if facts is not None:
+            facts_path(name, folder).write_text(json.dumps(facts))
         temporary.replace(target)
     finally:
+        if temporary.is_dir():
+            shutil.rmtree(temporary)
         temporary.unlink(missing_ok=True)
     seconds = time.perf_counter() - started
-    print(f"{target}: {target.stat().st_size / 1e6:.1f} MB in {seconds:.1f} s", file=sys.stderr)
+    print(f"{target}: {size(target) / 1e6:.1f} MB in {seconds:.1f} s", file=sys.stderr)
     return target
+
+
+def size(source: Path) -> int:
+    """Bytes of a file, or of all files of a folder."""
+    files = source.rglob("*") if source.is_dir() else [source]
+    return sum(file.stat().st_size for file in files if file.is_file())
 
 
 def main() -> None:

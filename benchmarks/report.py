@@ -21,8 +21,9 @@ def _rows(task: dict[str, Any]) -> list[dict[str, str]]:
         if result["failure"]:
             row["wall s"] = "failed"
             continue
-        row["wall s"] = f"{result['wall']:.2f}"
-        row["from..to"] = f"{min(result['walls']):.2f}..{max(result['walls']):.2f}"
+        digits = 2 if result["wall"] > 0.1 or best and best > 0.1 else 4
+        row["wall s"] = f"{result['wall']:.{digits}f}"
+        row["from..to"] = f"{min(result['walls']):.{digits}f}..{max(result['walls']):.{digits}f}"
         row["CPU s"] = f"{result['cpu']:.2f}"
         row["peak MB"] = _mb(result["peak"])
         if result["baseline"] is not None:
@@ -30,7 +31,8 @@ def _rows(task: dict[str, Any]) -> list[dict[str, str]]:
             row["own count MB"] = _mb(result["told"])
         row["file MB"] = _mb(result["output"])
         row["wall / best peer"] = f"{result['wall'] / best:.2f}" if best else ""
-        row["floor / wall"] = f"{task['floor'] / result['wall']:.0%}"
+        if task["floor"]:
+            row["floor / wall"] = f"{task['floor'] / result['wall']:.0%}"
     return rows
 
 

@@ -28,26 +28,49 @@ HERE = Path(__file__).resolve().parent
 OURS = "arrowsmith"
 OUR_ALLOCATOR = "jemalloc"
 BUDGET_BYTES = 64_000_000
+PEERS = (
+    "pyarrow",
+    "numpy",
+    "duckdb",
+    "polars",
+    "pandas",
+    "datasets",
+    "tfrecord",
+    "protobuf",
+    "pillow",
+    "simplejpeg",
+    "opencv-python-headless",
+)
+STREAM_FACTS = frozenset({"count", "sum", "bytes", "min", "max", "level"})
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What every contestant of one table does; `suffix` is the output's, empty for a stream."""
+    """What every contestant of one table does.
+
+    `suffix` is the output's, empty for a stream, of whose facts those named in `facts` count.
+    `scripts` is the folder of the contestants, that of the task's name by default. With
+    `own_clock` a contestant prints `seconds` of its own, which count in place of the process's,
+    and checks what it did itself.
+    """
 
     name: str
     title: str
     input: str
     suffix: str = ""
     budget: int | None = None
+    scripts: str = ""
+    facts: frozenset[str] = STREAM_FACTS
+    own_clock: bool = False
 
     def commands(self) -> dict[str, list[str]]:
-        """Contestants by name: ours, then the scripts `tasks/<name>/with_*.py`."""
+        """Contestants by name: ours, then the scripts `tasks/<scripts>/with_*.py`."""
         found = {}
         if self.suffix:
             found[OURS] = [sys.executable, "-m", "arrowsmith", "convert"]
             if self.budget:
                 found[OURS] += ["--memory", f"{self.budget // 1_000_000}MB", "--json"]
-        for script in sorted((HERE / "tasks" / self.name).glob("with_*.py")):
+        for script in sorted((HERE / "tasks" / (self.scripts or self.name)).glob("with_*.py")):
             found[script.stem.removeprefix("with_")] = [sys.executable, str(script)]
         return found
 
@@ -75,6 +98,32 @@ TASKS = (
     Task("parquet_to_csv", "Parquet to CSV (2 million rows)", "pq", ".csv"),
     Task("parquet_to_jsonl", "Parquet to JSON Lines (2 million rows)", "pq", ".jsonl"),
     Task("parquet_to_arrow", "Parquet to Arrow file (2 million rows)", "pq", ".arrow"),
+    Task(
+        "csv_stats",
+        "Statistics of each column of a CSV file",
+        "main",
+        facts=frozenset({"count", "min", "max"}),
+    ),
+    Task(
+        "mapped_take",
+        "Reopen 10 million decoded rows and take 1,000, counted from after the imports",
+        "main",
+        own_clock=True,
+    ),
+    Task("tfrecord_read", "TFRecord: 500,000 Examples decoded", "examples"),
+    Task(
+        "tfrecord_awkward",
+        "TFRecord: the same, features missing, names long, lists not packed",
+        "awkward",
+        scripts="tfrecord_read",
+    ),
+    Task(
+        "tfrecord_images",
+        "TFRecord: 20,000 Examples with 30 KB of bytes",
+        "images",
+        scripts="tfrecord_read",
+    ),
+    Task("image_decode", "10,000 JPEGs to 224 x 224 RGB in batches of 64", "pictures"),
 )
 
 
@@ -140,8 +189,8 @@ class Bench:
                 raise ContestantError(f"exit code {done.exit_code}: {last}")
             if check and self.task.suffix:
                 checks.check_file(self.expected, self.kinds, target)
-            elif check:
-                checks.check_stream(self.expected, done.stdout)
+            elif check and not self.task.own_clock:
+                checks.check_stream(self.expected, done.stdout, set(self.task.facts))
             return done, target.stat().st_size if self.task.suffix else None
         except checks.CheckError as error:
             raise ContestantError(f"wrong output: {error}") from error
@@ -181,7 +230,8 @@ class Bench:
                 except ContestantError as error:
                     result.failure = str(error)
                     continue
-                result.walls.append(done.wall)
+                own = self.task.own_clock
+                result.walls.append(json.loads(done.stdout)["seconds"] if own else done.wall)
                 result.cpus.append(done.cpu)
         return results
 
@@ -199,7 +249,7 @@ def machine() -> dict[str, str]:
     ]
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     versions = [f"Python {platform.python_version()}"]
-    for name in (OURS, "pyarrow", "numpy", "duckdb", "polars", "pandas"):
+    for name in (OURS, *PEERS):
         try:
             versions.append(f"{name} {importlib.metadata.version(name)}")
         except importlib.metadata.PackageNotFoundError:
@@ -229,9 +279,11 @@ def run_task(task: Task, arguments: argparse.Namespace, scratch: Path) -> dict[s
     return {
         "task": task.name,
         "title": task.title,
-        "input_bytes": bench.source.stat().st_size,
+        "input_bytes": data.size(bench.source),
         "budget": task.budget,
-        "floor": measure.floor_seconds(bench.source, min(outputs, default=0), scratch),
+        "floor": None
+        if task.own_clock
+        else measure.floor_seconds(bench.source, min(outputs, default=0), scratch),
         "results": [
             asdict(r) | ({} if r.failure else {"wall": r.wall, "cpu": r.cpu}) for r in results
         ],

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import sys
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
+from consumer import BATCH, SIZE, files, looked_at, print_facts
 from PIL import Image
-from timed import BATCH, SIZE, report
 
-FILES = sorted(Path(sys.argv[1]).glob("*/*.jpg"))
+FILES = files()
 
 
-def decoded(first: int) -> int:
-    batch = np.empty((BATCH, SIZE, SIZE, 3), np.uint8)
-    files = FILES[first : first + BATCH]
-    for place, file in zip(batch, files, strict=False):
+def decoded(first: int) -> tuple[int, int, float]:
+    some = FILES[first : first + BATCH]
+    batch = np.empty((len(some), SIZE, SIZE, 3), np.uint8)
+    for place, file in zip(batch, some, strict=True):
         with Image.open(file) as image:
             image.draft("RGB", (SIZE, SIZE))
             place[...] = image.convert("RGB").resize((SIZE, SIZE), Image.Resampling.BILINEAR)
-    return len(files)
+    return looked_at(batch)
 
 
 with ThreadPoolExecutor(2) as pool:
-    report(sum(pool.map(decoded, range(0, len(FILES), BATCH))))
+    print_facts(pool.map(decoded, range(0, len(FILES), BATCH)))

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import sys
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 import simplejpeg
-from timed import BATCH, SIZE, report
+from consumer import BATCH, SIZE, files, looked_at, print_facts
 
-FILES = sorted(Path(sys.argv[1]).glob("*/*.jpg"))
+FILES = files()
 
 
-def decoded(first: int) -> int:
-    batch = np.empty((BATCH, SIZE, SIZE, 3), np.uint8)
-    files = FILES[first : first + BATCH]
-    for place, file in zip(batch, files, strict=False):
+def decoded(first: int) -> tuple[int, int, float]:
+    some = FILES[first : first + BATCH]
+    batch = np.empty((len(some), SIZE, SIZE, 3), np.uint8)
+    for place, file in zip(batch, some, strict=True):
         simplejpeg.decode_jpeg(
             file.read_bytes(), "RGB", min_height=SIZE, min_width=SIZE, buffer=place.reshape(-1)
         )
-    return len(files)
+    return looked_at(batch)
 
 
 with ThreadPoolExecutor(2) as pool:
-    report(sum(pool.map(decoded, range(0, len(FILES), BATCH))))
+    print_facts(pool.map(decoded, range(0, len(FILES), BATCH)))

@@ -15,7 +15,7 @@ def masked(data: bytes) -> int:
     return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
 
 
-rows = total = size = 0
+rows = integers = total = floats = texts = size = 0
 with open(sys.argv[1], "rb") as file:
     while header := file.read(12):
         length, crc = struct.unpack("<QI", header)
@@ -27,7 +27,16 @@ with open(sys.argv[1], "rb") as file:
             kind = feature.WhichOneof("kind")
             values = list(getattr(feature, kind).value)
             if kind == "int64_list":
+                integers += len(values)
                 total += sum(values)
-            elif kind == "bytes_list":
+            elif kind == "float_list":
+                floats += len(values)
+            else:
+                texts += len(values)
                 size += sum(map(len, values))
-print(json.dumps({"rows": rows, "sum": total, "bytes": size}))
+facts = {
+    "int64": {"count": integers, "sum": total},
+    "float": {"count": floats},
+    "bytes": {"count": texts, "bytes": size},
+}
+print(json.dumps({"rows": rows, "columns": facts}))

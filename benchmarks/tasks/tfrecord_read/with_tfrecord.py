@@ -7,12 +7,21 @@ import sys
 
 from tfrecord.reader import tfrecord_loader
 
-rows = total = size = 0
+rows = integers = total = floats = texts = size = 0
 for record in tfrecord_loader(sys.argv[1], None):
     rows += 1
     for value in record.values():
         if isinstance(value, bytes):
+            texts += 1
             size += len(value)
         elif value.dtype.kind == "i":
+            integers += len(value)
             total += int(value.sum())
-print(json.dumps({"rows": rows, "sum": total, "bytes": size}))
+        else:
+            floats += len(value)
+facts = {
+    "int64": {"count": integers, "sum": total},
+    "float": {"count": floats},
+    "bytes": {"count": texts, "bytes": size},
+}
+print(json.dumps({"rows": rows, "columns": facts}))
