@@ -21,7 +21,7 @@ def _rows(task: dict[str, Any]) -> list[dict[str, str]]:
         if result["failure"]:
             row["wall s"] = "failed"
             continue
-        digits = 2 if result["wall"] > 0.1 or best and best > 0.1 else 4
+        digits = 2 if result["wall"] > 0.1 else 4
         row["wall s"] = f"{result['wall']:.{digits}f}"
         row["from..to"] = f"{min(result['walls']):.{digits}f}..{max(result['walls']):.{digits}f}"
         row["CPU s"] = f"{result['cpu']:.2f}"
