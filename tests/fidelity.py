@@ -201,7 +201,7 @@ class Format:
     def losses(self) -> list[Loss]:
         """Those that concern types and happen with these options."""
         spec = self.spec
-        options = build_options(spec.options, dict(self.options), owner=spec.name)
+        options = build_options(spec.options_class, dict(self.options), owner=spec.name)
         return [
             loss
             for loss in spec.capabilities.losses

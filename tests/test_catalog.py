@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 
 from arrowsmith.catalog import Catalog, PluginInfo, get_catalog
+from arrowsmith.catalog.checks import check_specs
 from arrowsmith.errors import AmbiguousFormat, PluginError, UnknownFormat, UnknownName
-from arrowsmith.plugin import Head, Magic, Match, ReaderSpec, SinkSpec, hookimpl
+from arrowsmith.plugin import Head, Magic, Match, NoOptions, ReaderSpec, SinkSpec, hookimpl
 from hostile import DISTRIBUTIONS, declare, install
 
 
@@ -506,3 +507,14 @@ def test_two_sinks_of_one_suffix_are_ambiguous(catalog_of: Make) -> None:
         AmbiguousFormat, match="a and b match equally well; say which, as in --to a or format='a'"
     ):
         catalog.sink_for("out.x")
+
+
+def test_options_may_be_named_and_are_imported_when_needed():
+    named = ReaderSpec(name="a", impl="a:A", options="fractions:Fraction")
+    assert named.options_class.__name__ == "Fraction"
+    assert ReaderSpec(name="a", impl="a:A").options_class is NoOptions
+    missing = ReaderSpec(name="a", impl="a:A", options="no_such_module:Options")
+    with pytest.raises(PluginError, match="no_such_module"):
+        missing.options_class  # noqa: B018
+    with pytest.raises(PluginError, match=r"'package\.module:Class'"):
+        check_specs("reader", [ReaderSpec(name="a", impl="a:A", options="Options")])

@@ -427,7 +427,7 @@ def test_probe(name: str, head: bytes, match: Match) -> None:
 def test_spec() -> None:
     (spec,) = arrowsmith_readers()
     assert spec.name == "csv"
-    assert spec.options is CsvReadOptions
+    assert spec.options_class is CsvReadOptions
     loaded = subprocess.run(
         [sys.executable, "-c", "import sys, arrowsmith.formats.csv; print(*sys.modules)"],
         capture_output=True, text=True, check=True,

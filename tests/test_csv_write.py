@@ -22,8 +22,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from arrowsmith.errors import DataError, OptionError, SchemaMismatch
+from arrowsmith.formats.csv.losses import LOSSES
 from arrowsmith.formats.csv.sink import CsvSink
-from arrowsmith.formats.csv.write_options import LOSSES, CsvWriteOptions
+from arrowsmith.formats.csv.write_options import CsvWriteOptions
 from arrowsmith.plugin import EncodingSink
 
 

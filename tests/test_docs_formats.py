@@ -40,7 +40,7 @@ def fields(page: str, *sides: str) -> set[str]:
     catalog = get_catalog()
     known = {"reader": catalog.readers(), "sink": catalog.sinks()}
     specs = [known[side][name] for name in FORMATS[page] for side in sides if name in known[side]]
-    return {field.name for spec in specs for field in dataclasses.fields(spec.options)}
+    return {field.name for spec in specs for field in dataclasses.fields(spec.options_class)}
 
 
 def told(part: str) -> set[str]:

@@ -31,8 +31,9 @@ from hypothesis import strategies as st
 import arrowsmith
 import every_type
 from arrowsmith.errors import ArrowsmithError, DataError, SchemaMismatch
+from arrowsmith.formats.json.losses import LOSSES
 from arrowsmith.formats.json.sink import JsonArraySink, JsonLinesSink
-from arrowsmith.formats.json.write_options import LOSSES, JsonWriteOptions
+from arrowsmith.formats.json.write_options import JsonWriteOptions
 from arrowsmith.plugin import EncodingSink, describe_options
 from arrowsmith.testing import SinkContract
 from faults import inputs

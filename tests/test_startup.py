@@ -105,6 +105,45 @@ def test_pandas_is_never_imported(args, folder):
     assert "pandas" not in loaded
 
 
+def test_what_is_not_used_is_not_imported(folder):
+    loaded = loaded_by("convert", "in.csv", "out.parquet", cwd=folder)
+    assert "arrowsmith.formats.csv.reader" in loaded
+    idle = {
+        *("arrowsmith.predicate", "arrowsmith.transforms.options", "arrowsmith.transforms.select"),
+        *("arrowsmith.formats.json.reader", "arrowsmith.formats.text.options"),
+    }
+    assert not idle & loaded
+
+
+def program(*args: str, before: str = "", cwd=None) -> subprocess.CompletedProcess[str]:
+    """The command as a process of its own."""
+    call = f"from arrowsmith.cli import program; sys.argv = ['arrowsmith', *{args!r}]; program()"
+    return subprocess.run(
+        [sys.executable, "-c", f"import sys, atexit, threading\n{before}\n{call}"],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+    )
+
+
+@pytest.mark.parametrize(
+    ("args", "code"),
+    [(("count", "in.csv"), 0), (("count", "no.csv"), 1), (("count", "--no"), 2), (("--help",), 0)],
+)
+def test_the_program_ends_with_its_exit_code(args, code, folder):
+    run = program(*args, before="atexit.register(print, 'bye')", cwd=folder)
+    assert run.returncode == code
+    assert run.stdout.endswith("bye\n")  # what was to be done at the end is done
+
+
+def test_the_program_ends_after_threads_that_are_still_at_work(folder):
+    late = "def late(): threading.main_thread().join(); print('late')\n"
+    run = program(
+        "count", "in.csv", before=late + "threading.Thread(target=late).start()", cwd=folder
+    )
+    assert (run.returncode, run.stdout) == (0, "2\nlate\n")
+
+
 def allocator(**environment: str) -> tuple[str, str]:
     code = "from arrowsmith.cli import main\nimport sys\nsys.argv=['a','--version']\n"
     code += "try: main()\nexcept SystemExit: pass\nimport pyarrow\n"

@@ -28,7 +28,7 @@ def test_example_runs(number, tmp_path, monkeypatch):
 @pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.name)
 def test_every_transform_is_in_the_table(spec):
     assert re.search(rf"^\| `{spec.name}:", TEXT, re.MULTILINE)
-    needed = {one.name for one in describe_options(spec.options) if one.default is None}
+    needed = {one.name for one in describe_options(spec.options_class) if one.default is None}
     assert needed <= CODE
 
 

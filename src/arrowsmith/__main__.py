@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from arrowsmith.cli import main
+from arrowsmith.cli import program
 
 if __name__ == "__main__":
-    main()
+    program()

@@ -61,7 +61,10 @@ def _faults(spec: Any) -> Iterable[str]:
     if not (isinstance(spec.summary, str) and isinstance(spec.install_hint, str)):
         yield "summary and install_hint must be strings"
     options = spec.options
-    if not (isinstance(options, type) and dataclasses.is_dataclass(options)):
+    if isinstance(options, str):
+        if not _IMPL.fullmatch(options):
+            yield f"options {options[:80]!r} is not of the form 'package.module:Class'"
+    elif not (isinstance(options, type) and dataclasses.is_dataclass(options)):
         yield "options is not a dataclass"
     elif not getattr(options, "__dataclass_params__").frozen:  # noqa: B009 - not in the stubs
         yield f"options {options.__name__} is not a frozen dataclass"

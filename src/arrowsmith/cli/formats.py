@@ -91,7 +91,7 @@ def described(one: FormatInfo) -> dict[str, Any]:
                 "summary": spec.summary,
                 "extensions": list(spec.extensions),
                 "capabilities": asdict(spec.capabilities),
-                "options": [asdict(option) for option in describe_options(spec.options)],
+                "options": [asdict(option) for option in describe_options(spec.options_class)],
             }
     return found
 

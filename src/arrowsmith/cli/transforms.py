@@ -46,7 +46,7 @@ def described(spec: TransformSpec) -> dict[str, Any]:
         "name": spec.name,
         "kind": spec.kind,
         "summary": spec.summary,
-        "options": [asdict(option) for option in describe_options(spec.options)],
+        "options": [asdict(option) for option in describe_options(spec.options_class)],
     }
 
 

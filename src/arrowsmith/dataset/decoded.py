@@ -146,7 +146,7 @@ class _CacheSink:
         catalog = get_catalog()
         spec = catalog.sink("arrow")
         options: Any = build_options(
-            spec.options, {"batch_rows": _BATCH_ROWS, "stream": False}, owner="sink 'arrow'"
+            spec.options_class, {"batch_rows": _BATCH_ROWS, "stream": False}, owner="sink 'arrow'"
         )
         self._target = FileTarget(path, overwrite=True)
         stamped = schema.with_metadata({**(schema.metadata or {}), **stamp})

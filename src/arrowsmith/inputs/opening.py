@@ -42,7 +42,7 @@ def open_input(
     given = dict(options or {})
     spec = get_catalog().reader(format) if format is not None else None
     if spec is not None:  # a wrong option shows before any file is touched
-        build_options(spec.options, given, owner=f"reader '{spec.name}'")
+        build_options(spec.options_class, given, owner=f"reader '{spec.name}'")
     if file_path_column == "":
         raise OptionError("file_path_column must not be empty")
     found = resolve(what, max_ratio=max_ratio, storage_options=storage_options)

@@ -24,7 +24,7 @@ class Chosen:
     """A file and what reads it.
 
     Attributes:
-        options: an instance of ``spec.options``.
+        options: an instance of ``spec.options_class``.
         like: the path of the file of the same suffix that was probed instead of this one.
     """
 
@@ -121,8 +121,10 @@ def _options(specs: Mapping[str, ReaderSpec], given: Mapping[str, Any]) -> dict[
     """The options of each format: of several formats, those that it knows."""
     if len(specs) == 1:
         [spec] = specs.values()
-        return {spec.name: build_options(spec.options, given, owner=f"reader '{spec.name}'")}
-    known = {name: {field.name for field in fields(spec.options)} for name, spec in specs.items()}
+        return {spec.name: build_options(spec.options_class, given, owner=f"reader '{spec.name}'")}
+    known = {
+        name: {field.name for field in fields(spec.options_class)} for name, spec in specs.items()
+    }
     everything = set().union(*known.values())
     for key in given:
         if key.replace("-", "_") not in everything:
@@ -134,7 +136,7 @@ def _options(specs: Mapping[str, ReaderSpec], given: Mapping[str, Any]) -> dict[
             )
     return {
         name: build_options(
-            spec.options,
+            spec.options_class,
             {key: value for key, value in given.items() if key.replace("-", "_") in known[name]},
             owner=f"reader '{name}'",
         )

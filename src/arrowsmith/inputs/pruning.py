@@ -7,7 +7,6 @@ from collections.abc import Mapping
 import pyarrow as pa
 
 from arrowsmith.plugin.protocols import ColumnStats, Predicate
-from arrowsmith.predicate import And
 
 Constants = Mapping[str, pa.Scalar]
 
@@ -22,6 +21,8 @@ def ruled_in(facts: pa.RecordBatch, predicate: Predicate | None) -> list[bool]:
     kept = [True] * facts.num_rows
     if predicate is None:
         return kept
+    from arrowsmith.predicate import And
+
     names = set(facts.schema.names)
     mixed = []
     for part in predicate.predicates if isinstance(predicate, And) else (predicate,):

@@ -84,7 +84,7 @@ def transform(name: str, options: Mapping[str, Any]) -> Verb:
 
 
 def _verb(spec: TransformSpec, given: Mapping[str, Any], owner: str, label: str | None) -> Verb:
-    options: Any = build_options(spec.options, given, owner=owner)
+    options: Any = build_options(spec.options_class, given, owner=owner)
     told = [f"{key}={_shown(value)}" for key, value in given.items() if not _is_empty(value)]
     provider = "" if spec in SPECS else get_catalog().provider(spec)
     return Verb(

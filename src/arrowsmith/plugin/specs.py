@@ -1,7 +1,7 @@
 """What a plugin says about itself: specs of readers, transforms and sinks, and their capabilities.
 
 A spec names its implementation as ``"module:attribute"``, imported when it is first used, so that a
-plugin costs nothing until then. Standard library only.
+plugin costs nothing until then. Its options may be named in the same way. Standard library only.
 """
 
 from __future__ import annotations
@@ -9,7 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import IntEnum
+from functools import reduce
+from importlib import import_module
 from typing import Literal
+
+from arrowsmith.errors import PluginError
 
 Residency = Literal["mapped", "ranges", "stream"]
 TransformKind = Literal["stateless", "ordered", "fitted"]
@@ -146,8 +150,34 @@ class SinkCapabilities:
     losses: tuple[Loss | str, ...] = ()
 
 
+class _Optioned:
+    """A spec that has options."""
+
+    __slots__ = ()
+    name: str
+    options: type | str
+
+    @property
+    def options_class(self) -> type:
+        """The dataclass of the options, imported now where ``options`` only names it.
+
+        Raises:
+            PluginError: it cannot be imported.
+        """
+        if not isinstance(self.options, str):
+            return self.options
+        module, _, attribute = self.options.partition(":")
+        try:
+            found: type = reduce(getattr, attribute.split("."), import_module(module))
+        except Exception as error:
+            raise PluginError(
+                f"the options of {self.name!r}, {self.options}, cannot be imported: {error}"
+            ) from error
+        return found
+
+
 @dataclass(frozen=True, slots=True)
-class ReaderSpec:
+class ReaderSpec(_Optioned):
     """A format that can be read.
 
     Attributes:
@@ -156,7 +186,8 @@ class ReaderSpec:
         extensions: suffixes without compression, with the dot: ``(".csv", ".tsv")``.
         magic: any one of these makes the match certain.
         probe: for formats without magic; must not raise on any bytes.
-        options: a frozen dataclass whose fields are the format's options.
+        options: a frozen dataclass whose fields are the format's options, or where it stands,
+            ``"package.module:Class"``; see ``options_class``.
         capabilities: what the reader can do.
         gathers: files are rows: one reader takes all files of an input, as a ``SourceGroup``
             (see :class:`~arrowsmith.plugin.protocols.SourceGroup`), or a single one as it is.
@@ -171,7 +202,7 @@ class ReaderSpec:
     extensions: tuple[str, ...] = ()
     magic: tuple[Magic, ...] = ()
     probe: Callable[[Head], Match] | None = None
-    options: type = NoOptions
+    options: type | str = NoOptions
     capabilities: ReaderCapabilities = field(default_factory=ReaderCapabilities)
     gathers: bool = False
     sidecars: tuple[str, ...] = ()
@@ -180,25 +211,25 @@ class ReaderSpec:
 
 
 @dataclass(frozen=True, slots=True)
-class SinkSpec:
+class SinkSpec(_Optioned):
     """A format that can be written; ``impl`` called as ``impl(target, schema, options, ctx)``."""
 
     name: str
     impl: str
     extensions: tuple[str, ...] = ()
-    options: type = NoOptions
+    options: type | str = NoOptions
     capabilities: SinkCapabilities = field(default_factory=SinkCapabilities)
     summary: str = ""
     install_hint: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class TransformSpec:
+class TransformSpec(_Optioned):
     """A step from batches to batches; ``impl`` is called as ``Class(options, ctx)``."""
 
     name: str
     impl: str
-    options: type = NoOptions
+    options: type | str = NoOptions
     kind: TransformKind = "stateless"
     summary: str = ""
     install_hint: str = ""

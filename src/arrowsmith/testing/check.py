@@ -262,7 +262,7 @@ def _options_fault(kind: str, name: str) -> str:
     """Why it cannot be used without being told how; empty where it can."""
     spec = getattr(get_catalog(), kind)(name)
     try:
-        build_options(spec.options, {}, owner=f"{kind} '{name}'")
+        build_options(spec.options_class, {}, owner=f"{kind} '{name}'")
     except ArrowsmithError as error:
         return f"an option has to be given: {error}"
     return ""

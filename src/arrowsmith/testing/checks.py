@@ -94,7 +94,7 @@ def opened(
     context: Context | None = None,
 ) -> Iterator[Reader]:
     """A reader of one file, made as the host makes it."""
-    built: Any = build_options(spec.options, options, owner=f"reader '{spec.name}'")
+    built: Any = build_options(spec.options_class, options, owner=f"reader '{spec.name}'")
     impl = get_catalog().load(spec)
     with FileSource(path) as source, impl(source, built, context or KitContext()) as reader:
         yield reader

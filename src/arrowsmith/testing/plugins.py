@@ -118,7 +118,7 @@ class PluginContract:
 
     def test_unknown_option_is_an_option_error(self) -> None:
         """A misspelt option is told, and nothing is opened."""
-        cls = self.spec.options
+        cls = self.spec.options_class
         build_options(cls, self.options, owner=self.name)
         try:
             build_options(cls, {**self.options, "no_such_option": "1"}, owner=self.name)
@@ -128,12 +128,12 @@ class PluginContract:
 
     def test_options_are_described(self) -> None:
         """Each option says in a line what it is for."""
-        silent = [info.name for info in describe_options(self.spec.options) if not info.help]
+        silent = [info.name for info in describe_options(self.spec.options_class) if not info.help]
         expect(not silent, f"options without help=: {', '.join(silent)}")
 
     def test_options_travel(self) -> None:
         """Options can be pickled, to work in another process, and compared."""
-        built: Any = build_options(self.spec.options, self.options, owner=self.name)
+        built: Any = build_options(self.spec.options_class, self.options, owner=self.name)
         try:
             again = pickle.loads(pickle.dumps(built))  # noqa: S301 - our own bytes
         except Exception as error:

@@ -64,7 +64,7 @@ def _written(catalog: Catalog) -> tuple[tuple[str, tuple[str, bytes]], ...]:
 
 
 def _bytes_of(catalog: Catalog, spec: SinkSpec, file: str) -> bytes:
-    options: Any = build_options(spec.options, {}, owner=spec.name)
+    options: Any = build_options(spec.options_class, {}, owner=spec.name)
     target = MemoryTarget(file)
     with catalog.load(spec)(target, _table().schema, options, KitContext()) as sink:
         write_batches(sink, _table().to_batches())

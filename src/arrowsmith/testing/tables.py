@@ -52,7 +52,7 @@ class TableContract(PluginContract):
 def made_sink(name: str, options: Mapping[str, Any], target: Target, schema: pa.Schema) -> Any:
     """A sink as the host makes it."""
     spec = get_catalog().sink(name)
-    built: Any = build_options(spec.options, options, owner=f"sink '{name}'")
+    built: Any = build_options(spec.options_class, options, owner=f"sink '{name}'")
     return get_catalog().load(spec)(target, schema, built, KitContext())
 
 

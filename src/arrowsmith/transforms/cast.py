@@ -9,8 +9,8 @@ import pyarrow as pa
 from arrowsmith.errors import DataError, OptionError, SchemaMismatch
 from arrowsmith.plugin import RunContext, check_columns
 from arrowsmith.plugin.types import parse_type
-from arrowsmith.transforms import CastOptions
 from arrowsmith.transforms.columns import ReplaceColumns, Replacement
+from arrowsmith.transforms.options import CastOptions
 
 
 class Cast:

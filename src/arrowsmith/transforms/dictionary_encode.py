@@ -8,7 +8,6 @@ from typing import Any
 import pyarrow as pa
 
 from arrowsmith.plugin import RunContext
-from arrowsmith.transforms import DictionaryEncodeOptions
 from arrowsmith.transforms.categories import (
     CategoryFitter,
     check_categories,
@@ -18,6 +17,7 @@ from arrowsmith.transforms.categories import (
     value_type,
 )
 from arrowsmith.transforms.columns import ReplaceColumns, Replacement
+from arrowsmith.transforms.options import DictionaryEncodeOptions
 
 
 class DictionaryEncode:

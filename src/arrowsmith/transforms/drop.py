@@ -5,8 +5,8 @@ from __future__ import annotations
 import pyarrow as pa
 
 from arrowsmith.plugin import RunContext, check_columns
-from arrowsmith.transforms import ColumnsOptions
 from arrowsmith.transforms.columns import ReplaceColumns, Replacement
+from arrowsmith.transforms.options import ColumnsOptions
 
 _NOTHING = Replacement((), lambda array: ())
 

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from arrowsmith.kernels.plain import unwrapped_type
 from arrowsmith.plugin import RunContext, check_columns
-from arrowsmith.transforms import ColumnsOptions
+from arrowsmith.transforms.options import ColumnsOptions
 
 
 class FillForward:

@@ -12,8 +12,8 @@ from arrowsmith.errors import OptionError, SchemaMismatch
 from arrowsmith.kernels.plain import unwrapped_type
 from arrowsmith.kernels.scalars import text_scalar
 from arrowsmith.plugin import RunContext, check_columns
-from arrowsmith.transforms import FillNullOptions
 from arrowsmith.transforms.columns import ReplaceColumns, Replacement
+from arrowsmith.transforms.options import FillNullOptions
 
 _PLAIN = (str, bool, int, float, Decimal, datetime.date, datetime.time)
 

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from arrowsmith.kernels.rows import filtered
 from arrowsmith.plugin import Predicate, RunContext
-from arrowsmith.transforms import FilterOptions
+from arrowsmith.transforms.options import FilterOptions
 
 
 class Filter:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import pyarrow as pa
 
 from arrowsmith.plugin import RunContext, check_columns
-from arrowsmith.transforms import FlattenOptions
 from arrowsmith.transforms.columns import ReplaceColumns, Replacement
+from arrowsmith.transforms.options import FlattenOptions
 
 
 class Flatten:

@@ -7,7 +7,7 @@ from typing import Literal
 import pyarrow as pa
 
 from arrowsmith.plugin import RunContext
-from arrowsmith.transforms import LimitOptions
+from arrowsmith.transforms.options import LimitOptions
 
 
 class Limit:

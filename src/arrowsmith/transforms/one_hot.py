@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from arrowsmith.errors import SchemaMismatch
 from arrowsmith.kernels.arrays import numpy_view
 from arrowsmith.plugin import RunContext
-from arrowsmith.transforms import OneHotOptions
 from arrowsmith.transforms.categories import (
     CategoryFitter,
     check_categories,
@@ -26,6 +25,7 @@ from arrowsmith.transforms.categories import (
     sorted_values,
 )
 from arrowsmith.transforms.columns import ReplaceColumns, Replacement, first_repeated
+from arrowsmith.transforms.options import OneHotOptions
 
 _MOST_VALUES = 1_000_000  # distinct values that are counted to find the most frequent
 

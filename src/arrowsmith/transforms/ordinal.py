@@ -8,7 +8,6 @@ from typing import Any
 import pyarrow as pa
 
 from arrowsmith.plugin import RunContext
-from arrowsmith.transforms import OrdinalOptions
 from arrowsmith.transforms.categories import (
     CategoryFitter,
     check_categories,
@@ -17,6 +16,7 @@ from arrowsmith.transforms.categories import (
     sorted_values,
 )
 from arrowsmith.transforms.columns import ReplaceColumns, Replacement
+from arrowsmith.transforms.options import OrdinalOptions
 
 
 class Ordinal:

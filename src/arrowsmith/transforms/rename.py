@@ -8,8 +8,8 @@ import pyarrow as pa
 
 from arrowsmith.errors import OptionError
 from arrowsmith.plugin import RunContext, check_columns
-from arrowsmith.transforms import RenameOptions
 from arrowsmith.transforms.columns import ReplaceColumns, Replacement, first_repeated
+from arrowsmith.transforms.options import RenameOptions
 
 
 class Rename:

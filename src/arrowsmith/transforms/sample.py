@@ -10,8 +10,8 @@ import pyarrow as pa
 from arrowsmith.kernels.arrays import int64_array
 from arrowsmith.kernels.rows import taken
 from arrowsmith.plugin import RunContext
-from arrowsmith.transforms import SampleOptions
 from arrowsmith.transforms.draws import draws
+from arrowsmith.transforms.options import SampleOptions
 
 
 class Sample:

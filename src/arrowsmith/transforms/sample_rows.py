@@ -10,8 +10,8 @@ import pyarrow as pa
 
 from arrowsmith.errors import SchemaMismatch
 from arrowsmith.plugin import RunContext
-from arrowsmith.transforms import SampleRowsOptions
 from arrowsmith.transforms.draws import draws
+from arrowsmith.transforms.options import SampleRowsOptions
 from arrowsmith.transforms.sample import BoundSample
 
 

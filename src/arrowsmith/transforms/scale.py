@@ -15,7 +15,6 @@ import pyarrow.compute as pc
 
 from arrowsmith.kernels.scalars import float_scalar
 from arrowsmith.plugin import RunContext
-from arrowsmith.transforms import ColumnsOptions, MinMaxOptions
 from arrowsmith.transforms.columns import ReplaceColumns, Replacement
 from arrowsmith.transforms.moments import (
     Moments,
@@ -24,6 +23,7 @@ from arrowsmith.transforms.moments import (
     learned_moments,
     to_floats,
 )
+from arrowsmith.transforms.options import ColumnsOptions, MinMaxOptions
 
 _EPSILON = float(np.finfo(np.float64).eps)
 

@@ -9,8 +9,8 @@ import pyarrow as pa
 
 from arrowsmith.errors import OptionError
 from arrowsmith.plugin import RunContext, check_columns
-from arrowsmith.transforms import ColumnsOptions
 from arrowsmith.transforms.columns import first_repeated
+from arrowsmith.transforms.options import ColumnsOptions
 
 
 class Select:

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from arrowsmith.errors import OptionError, SchemaMismatch
 from arrowsmith.plugin import Expression, RunContext
-from arrowsmith.transforms import WithColumnOptions
+from arrowsmith.transforms.options import WithColumnOptions
 
 
 class WithColumn:

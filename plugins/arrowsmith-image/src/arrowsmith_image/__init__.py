@@ -15,14 +15,6 @@ from arrowsmith.plugin import (
     TransformSpec,
     hookimpl,
 )
-from arrowsmith_image.options import (
-    DecodeOptions,
-    EncodeOptions,
-    PhashOptions,
-    ReadOptions,
-    ResizeOptions,
-    WriteOptions,
-)
 from arrowsmith_image.probe import SUFFIXES, probe
 
 _HINT = "pip install arrowsmith-image"
@@ -41,7 +33,7 @@ def arrowsmith_readers() -> Iterable[ReaderSpec]:
             impl="arrowsmith_image.reader:ImageReader",
             extensions=SUFFIXES,
             probe=probe,
-            options=ReadOptions,
+            options="arrowsmith_image.options:ReadOptions",
             capabilities=ReaderCapabilities(projection=True, residency="ranges"),
             gathers=True,
             sidecars=SIDECARS,
@@ -59,7 +51,7 @@ def arrowsmith_sinks() -> Iterable[SinkSpec]:
             name="image",
             impl="arrowsmith_image.sink:ImageSink",
             extensions=(".tar",),
-            options=WriteOptions,
+            options="arrowsmith_image.options:WriteOptions",
             capabilities=SinkCapabilities(
                 losses=(
                     "columns but bytes, path, label and split are written as JSON, and come back "
@@ -79,28 +71,28 @@ def arrowsmith_transforms() -> Iterable[TransformSpec]:
         TransformSpec(
             name="decode",
             impl="arrowsmith_image.decode:Decode",
-            options=DecodeOptions,
+            options="arrowsmith_image.options:DecodeOptions",
             summary="decode pictures to tensors of one shape",
             install_hint=_HINT,
         ),
         TransformSpec(
             name="resize",
             impl="arrowsmith_image.recode:Resize",
-            options=ResizeOptions,
+            options="arrowsmith_image.options:ResizeOptions",
             summary="make encoded pictures smaller",
             install_hint=_HINT,
         ),
         TransformSpec(
             name="encode",
             impl="arrowsmith_image.recode:Encode",
-            options=EncodeOptions,
+            options="arrowsmith_image.options:EncodeOptions",
             summary="encode tensors or pictures as JPEG, PNG or WebP",
             install_hint=_HINT,
         ),
         TransformSpec(
             name="phash",
             impl="arrowsmith_image.phash:Phash",
-            options=PhashOptions,
+            options="arrowsmith_image.options:PhashOptions",
             summary="add a perceptual hash of each picture",
             install_hint=_HINT,
         ),

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from arrowsmith.formats.csv.losses import LOSSES
 from arrowsmith.formats.csv.probe import probe
-from arrowsmith.formats.csv.read_options import CsvReadOptions
-from arrowsmith.formats.csv.write_options import LOSSES, CsvWriteOptions
 from arrowsmith.plugin import ReaderCapabilities, ReaderSpec, SinkCapabilities, SinkSpec, hookimpl
 
 EXTENSIONS = (".csv", ".tsv", ".psv")
@@ -21,7 +20,7 @@ def arrowsmith_readers() -> Iterable[ReaderSpec]:
             impl="arrowsmith.formats.csv.reader:CsvReader",
             extensions=EXTENSIONS,
             probe=probe,
-            options=CsvReadOptions,
+            options="arrowsmith.formats.csv.read_options:CsvReadOptions",
             capabilities=ReaderCapabilities(projection=True, split=True, residency="ranges"),
             summary="delimited text (csv, tsv, psv), types inferred",
         )
@@ -36,7 +35,7 @@ def arrowsmith_sinks() -> Iterable[SinkSpec]:
             name="csv",
             impl="arrowsmith.formats.csv.sink:CsvSink",
             extensions=EXTENSIONS,
-            options=CsvWriteOptions,
+            options="arrowsmith.formats.csv.write_options:CsvWriteOptions",
             capabilities=SinkCapabilities(parallel=True, append=True, losses=LOSSES),
             summary="delimited text",
         )

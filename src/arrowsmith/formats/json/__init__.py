@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from arrowsmith.formats.json.losses import LOSSES
 from arrowsmith.formats.json.probe import LINES_SUFFIXES, probe_json, probe_lines
-from arrowsmith.formats.json.read_options import JsonlReadOptions, JsonReadOptions
-from arrowsmith.formats.json.write_options import LOSSES, JsonWriteOptions
 from arrowsmith.plugin import ReaderCapabilities, ReaderSpec, SinkCapabilities, SinkSpec, hookimpl
 
 
@@ -20,7 +19,7 @@ def arrowsmith_readers() -> Iterable[ReaderSpec]:
             impl="arrowsmith.formats.json.reader:JsonlReader",
             extensions=LINES_SUFFIXES,
             probe=probe_lines,
-            options=JsonlReadOptions,
+            options="arrowsmith.formats.json.read_options:JsonlReadOptions",
             capabilities=capabilities,
             summary="JSON Lines: one object a line, types inferred",
         ),
@@ -29,7 +28,7 @@ def arrowsmith_readers() -> Iterable[ReaderSpec]:
             impl="arrowsmith.formats.json.reader:JsonReader",
             extensions=(".json", ".geojson"),
             probe=probe_json,
-            options=JsonReadOptions,
+            options="arrowsmith.formats.json.read_options:JsonReadOptions",
             capabilities=capabilities,
             summary="JSON: an array of objects, one within an object, or objects in a row",
         ),
@@ -45,7 +44,7 @@ def arrowsmith_sinks() -> Iterable[SinkSpec]:
             name="jsonl",
             impl="arrowsmith.formats.json.sink:JsonLinesSink",
             extensions=(".jsonl", ".ndjson"),
-            options=JsonWriteOptions,
+            options="arrowsmith.formats.json.write_options:JsonWriteOptions",
             capabilities=SinkCapabilities(parallel=True, append=True, losses=LOSSES),
             summary="JSON Lines: one object a line",
         ),
@@ -53,7 +52,7 @@ def arrowsmith_sinks() -> Iterable[SinkSpec]:
             name="json",
             impl="arrowsmith.formats.json.sink:JsonArraySink",
             extensions=(".json",),
-            options=JsonWriteOptions,
+            options="arrowsmith.formats.json.write_options:JsonWriteOptions",
             capabilities=capabilities,
             summary="one JSON array of objects",
         ),

@@ -4,14 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from arrowsmith.formats.text.options import (
-    LOSSES,
-    TEXT_SUFFIXES,
-    TextReadOptions,
-    TextWriteOptions,
-    WarcReadOptions,
-)
-from arrowsmith.formats.text.probe import probe, probe_warc
+from arrowsmith.formats.text.losses import LOSSES
+from arrowsmith.formats.text.probe import TEXT_SUFFIXES, probe, probe_warc
 from arrowsmith.plugin import ReaderCapabilities, ReaderSpec, SinkCapabilities, SinkSpec, hookimpl
 
 
@@ -24,7 +18,7 @@ def arrowsmith_readers() -> Iterable[ReaderSpec]:
             impl="arrowsmith.formats.text.reader:TextReader",
             extensions=TEXT_SUFFIXES,
             probe=probe,
-            options=TextReadOptions,
+            options="arrowsmith.formats.text.options:TextReadOptions",
             capabilities=ReaderCapabilities(projection=True, split=True, residency="ranges"),
             summary="text: lines, paragraphs, documents or blocks; zip and tar of texts",
         ),
@@ -33,7 +27,7 @@ def arrowsmith_readers() -> Iterable[ReaderSpec]:
             impl="arrowsmith.formats.text.warc_reader:WarcReader",
             extensions=(".warc", ".wet", ".wat"),
             probe=probe_warc,
-            options=WarcReadOptions,
+            options="arrowsmith.formats.text.options:WarcReadOptions",
             capabilities=ReaderCapabilities(projection=True, residency="stream"),
             summary="WARC and WET: web pages or their texts, with URL, date and status",
         ),
@@ -48,7 +42,7 @@ def arrowsmith_sinks() -> Iterable[SinkSpec]:
             name="text",
             impl="arrowsmith.formats.text.sink:TextSink",
             extensions=(".txt", ".text"),
-            options=TextWriteOptions,
+            options="arrowsmith.formats.text.options:TextWriteOptions",
             capabilities=SinkCapabilities(parallel=True, append=True, losses=LOSSES),
             summary="text: one column, a line for each row",
         )

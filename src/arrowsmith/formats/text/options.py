@@ -6,26 +6,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from arrowsmith.plugin.options import option
-from arrowsmith.plugin.specs import Loss
-
-TEXT_SUFFIXES = (".txt", ".text", ".md", ".markdown")
 
 Unit = Literal["lines", "paragraphs", "documents", "blocks"]
-
-LOSSES: tuple[Loss | str, ...] = (
-    "one column of text is written, the others are left out",
-    "metadata of the schema is dropped",
-    Loss(
-        "nulls become empty lines, or are left out, or an error, by nulls",
-        types=("text",),
-        data=True,
-    ),
-    Loss(
-        "large strings and views come back as string, dictionaries as their values",
-        types=("large_string", "string_view", "dictionary"),
-        kind="type",
-    ),
-)
 
 
 @dataclass(frozen=True, slots=True)

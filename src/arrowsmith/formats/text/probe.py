@@ -6,11 +6,11 @@ it, and content only against it.
 
 from __future__ import annotations
 
-from arrowsmith.formats.text.options import TEXT_SUFFIXES
 from arrowsmith.plugin.specs import Head, Match
 
 _SAMPLE = 16 << 10
 _MARKS = (b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")
+TEXT_SUFFIXES = (".txt", ".text", ".md", ".markdown")
 _NAMES = tuple(suffix.encode() for suffix in TEXT_SUFFIXES)
 
 

@@ -9,8 +9,8 @@ from arrowsmith.errors import DataError
 from arrowsmith.formats.text.archive import Member, tar_members, zip_members
 from arrowsmith.formats.text.encodings import Coding, coding_of
 from arrowsmith.formats.text.layout import CR, LF, Ends
-from arrowsmith.formats.text.options import TEXT_SUFFIXES, TextReadOptions
-from arrowsmith.formats.text.probe import is_tar, is_zip
+from arrowsmith.formats.text.options import TextReadOptions
+from arrowsmith.formats.text.probe import TEXT_SUFFIXES, is_tar, is_zip
 from arrowsmith.formats.text.ranges import Fill, Text
 from arrowsmith.plugin.protocols import RunContext, Source
 

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from arrowsmith.formats.timeseries.options import (
-    LOSSES,
-    TimeSeriesReadOptions,
-    TimeSeriesWriteOptions,
-)
+from arrowsmith.formats.timeseries.losses import LOSSES
 from arrowsmith.formats.timeseries.probe import SUFFIXES, probe
 from arrowsmith.plugin import ReaderCapabilities, ReaderSpec, SinkCapabilities, SinkSpec, hookimpl
 
@@ -22,7 +18,7 @@ def arrowsmith_readers() -> Iterable[ReaderSpec]:
             impl="arrowsmith.formats.timeseries.reader:TimeSeriesReader",
             extensions=SUFFIXES,
             probe=probe,
-            options=TimeSeriesReadOptions,
+            options="arrowsmith.formats.timeseries.options:TimeSeriesReadOptions",
             capabilities=ReaderCapabilities(projection=True, split=True, residency="ranges"),
             summary="time series: .ts (sktime, aeon), .tsf (Monash), .arff, UCR .tsv by name",
         )
@@ -37,7 +33,7 @@ def arrowsmith_sinks() -> Iterable[SinkSpec]:
             name="timeseries",
             impl="arrowsmith.formats.timeseries.sink:TimeSeriesSink",
             extensions=(".ts", ".tsf"),
-            options=TimeSeriesWriteOptions,
+            options="arrowsmith.formats.timeseries.options:TimeSeriesWriteOptions",
             capabilities=SinkCapabilities(parallel=True, losses=LOSSES),
             summary="time series: .ts (sktime, aeon) and .tsf (Monash)",
         )

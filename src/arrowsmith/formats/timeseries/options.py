@@ -1,5 +1,4 @@
-"""The options of the time series reader and sink, and what the sink cannot keep. Standard library
-only."""
+"""The options of the time series reader and sink. Standard library only."""
 
 from __future__ import annotations
 
@@ -7,18 +6,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from arrowsmith.plugin.options import option
-from arrowsmith.plugin.specs import Loss
 
 Kind = Literal["ts", "tsf", "arff", "ucr"]
-
-LOSSES: tuple[Loss | str, ...] = (
-    "columns other than series, times, values, label and attributes are left out, with a warning",
-    "in .ts series have numbers, not names",
-    "a series without a value has no row when it is read with layout=long",
-    "types are not stored: values come back as double, labels and names as text",
-    "texts with the marks of the format, or blanks at their ends, are refused",
-    Loss("times come back in UTC, without their zone", types=("local timestamp",)),
-)
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,7 +52,7 @@ class Destination:
         self._check_place()
         self.spec = self._spec(format)
         self.options: Any = build_options(
-            self.spec.options, dict(options or {}), owner=f"sink '{self.spec.name}'"
+            self.spec.options_class, dict(options or {}), owner=f"sink '{self.spec.name}'"
         )
 
     def checked(self) -> str:

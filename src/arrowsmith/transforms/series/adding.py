@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from arrowsmith.errors import SchemaMismatch
 from arrowsmith.transforms.columns import first_repeated
-from arrowsmith.transforms.series import SeriesOptions
+from arrowsmith.transforms.series.options import SeriesOptions
 from arrowsmith.transforms.series.order import Runs, SeriesOrder, copied, value_columns
 
 Ints = NDArray[np.int64]

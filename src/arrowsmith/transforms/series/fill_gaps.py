@@ -12,8 +12,8 @@ from arrowsmith.errors import BudgetExceeded, DataError
 from arrowsmith.kernels.arrays import int64_array
 from arrowsmith.kernels.frequency import Frequency
 from arrowsmith.plugin import RunContext, check_columns
-from arrowsmith.transforms.series import FillGapsOptions
 from arrowsmith.transforms.series.adding import History
+from arrowsmith.transforms.series.options import FillGapsOptions
 from arrowsmith.transforms.series.order import (
     Runs,
     SeriesOrder,

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from arrowsmith.errors import DataError
 from arrowsmith.kernels.arrays import int64_array
 from arrowsmith.plugin import BoundTransform, RunContext
-from arrowsmith.transforms.series import LagOptions
 from arrowsmith.transforms.series.adding import AddingStep
+from arrowsmith.transforms.series.options import LagOptions
 
 Ints = NDArray[np.int64]
 

@@ -18,8 +18,8 @@ from arrowsmith.kernels.arrays import int64_array
 from arrowsmith.kernels.frequency import Frequency
 from arrowsmith.plugin import RunContext, check_columns
 from arrowsmith.transforms.columns import first_repeated
-from arrowsmith.transforms.series import ResampleOptions
 from arrowsmith.transforms.series.fill_gaps import as_time, months_of
+from arrowsmith.transforms.series.options import ResampleOptions
 from arrowsmith.transforms.series.order import (
     SeriesOrder,
     copied,

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from arrowsmith.kernels.arrays import numpy_view
 from arrowsmith.plugin import BoundTransform, RunContext
 from arrowsmith.transforms.moments import to_floats
-from arrowsmith.transforms.series import RollingOptions
 from arrowsmith.transforms.series.adding import AddingStep
+from arrowsmith.transforms.series.options import RollingOptions
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]

@@ -18,7 +18,7 @@ from arrowsmith.kernels.plain import unwrapped
 from arrowsmith.kernels.scalars import text_scalar
 from arrowsmith.plugin import RunContext, check_columns
 from arrowsmith.transforms.moments import Moments
-from arrowsmith.transforms.series import ScaleOptions
+from arrowsmith.transforms.series.options import ScaleOptions
 from arrowsmith.transforms.series.order import is_key, is_number, is_time
 from arrowsmith.transforms.series.rolling import floats_of, masked_floats
 from arrowsmith.transforms.series.temporal_split import time_value

@@ -13,7 +13,7 @@ from arrowsmith.errors import OptionError, SchemaMismatch
 from arrowsmith.kernels.arrays import int64_array, numpy_view
 from arrowsmith.kernels.scalars import text_array
 from arrowsmith.plugin import BoundTransform, RunContext
-from arrowsmith.transforms.series import TemporalSplitOptions
+from arrowsmith.transforms.series.options import TemporalSplitOptions
 from arrowsmith.transforms.series.order import SeriesOrder
 
 Ints = NDArray[np.int64]

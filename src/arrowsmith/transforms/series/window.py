@@ -13,8 +13,8 @@ from arrowsmith.errors import SchemaMismatch
 from arrowsmith.kernels.arrays import int64_array
 from arrowsmith.plugin import RunContext
 from arrowsmith.transforms.columns import first_repeated
-from arrowsmith.transforms.series import WindowOptions
 from arrowsmith.transforms.series.adding import History
+from arrowsmith.transforms.series.options import WindowOptions
 from arrowsmith.transforms.series.order import SeriesOrder, value_columns
 
 Ints = NDArray[np.int64]

@@ -10,8 +10,8 @@ import pyarrow.compute as pc
 
 from arrowsmith.plugin import RunContext
 from arrowsmith.transforms.columns import ReplaceColumns, Replacement
-from arrowsmith.transforms.text import NormalizeTextOptions
 from arrowsmith.transforms.text.columns import as_string, check_text
+from arrowsmith.transforms.text.options import NormalizeTextOptions
 
 _SPACE = r"[\t-\r \x{85}\p{Z}]"
 _CONTROL = r"[\x00-\x08\x0e-\x1f\x7f-\x{84}\x{86}-\x{9f}]"

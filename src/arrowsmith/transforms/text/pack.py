@@ -19,7 +19,7 @@ from arrowsmith.errors import DataError
 from arrowsmith.kernels.arrays import numpy_view
 from arrowsmith.kernels.scalars import int_scalar
 from arrowsmith.plugin import RunContext, check_columns
-from arrowsmith.transforms.text import PackOptions
+from arrowsmith.transforms.text.options import PackOptions
 
 Ints = NDArray[np.int32]
 

@@ -9,8 +9,8 @@ import pyarrow.compute as pc
 
 from arrowsmith.kernels.scalars import int_scalar, text_scalar
 from arrowsmith.plugin import RunContext
-from arrowsmith.transforms.text import TextStatsOptions
 from arrowsmith.transforms.text.columns import WORD, AddColumns, as_string, check_text
+from arrowsmith.transforms.text.options import TextStatsOptions
 
 _FIGURES = ("chars", "bytes", "words", "lines", "letters", "digits", "spaces")
 _PATTERNS = {

@@ -12,8 +12,8 @@ import pyarrow.compute as pc
 from arrowsmith.errors import OptionError, PluginError
 from arrowsmith.kernels.scalars import text_array
 from arrowsmith.plugin import RunContext
-from arrowsmith.transforms.text import TokenizeOptions
 from arrowsmith.transforms.text.columns import WORD, AddColumns, as_string, check_text
+from arrowsmith.transforms.text.options import TokenizeOptions
 
 _OTHER = f"[^{WORD[1:-1]}]+"
 

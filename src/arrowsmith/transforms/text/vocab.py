@@ -13,8 +13,8 @@ from arrowsmith.errors import DataError, SchemaMismatch
 from arrowsmith.kernels.scalars import int_scalar, text_array
 from arrowsmith.plugin import RunContext, check_columns
 from arrowsmith.transforms.categories import CategoryFitter
-from arrowsmith.transforms.text import VocabOptions
 from arrowsmith.transforms.text.columns import AddColumns, as_string, is_text
+from arrowsmith.transforms.text.options import VocabOptions
 
 _TOKENS = pa.schema([("tokens", pa.string())])
 
