@@ -238,6 +238,136 @@ def test_any_texts(tmp_path_factory, texts):
         assert column.max == max(there, key=str.encode)
 
 
+# --- sketches against what is true, where they have to estimate ---------------------------------
+
+N = 150_000
+STRUCTURED = {
+    "counted up": np.arange(N),
+    "by steps": np.arange(N) * 1_000_003,
+    "powers in the way": np.arange(N) << 20,
+    "negative": -np.arange(N),
+    "small": np.arange(N, dtype=np.int32),
+    "whole floats": np.arange(N).astype(np.float64),
+    "halves": np.arange(N) / 2,
+    "cents": np.round(np.arange(N) / 100, 2),
+    "single floats": np.arange(N, dtype=np.float32),
+    "seconds": (np.arange(N) * 1_000_000).view("M8[us]"),
+    "hours": (np.arange(N) * 3_600_000_000_000).view("M8[ns]"),
+    "numbered": [f"user_{n:08d}" for n in range(N)],
+    "short": [f"{n:x}" for n in range(N)],
+    "last of sixteen": [f"0123456789{n:06d}" for n in range(N)],
+    "long": [f"https://example.org/items/{n}/description" for n in range(N)],
+    "both ends": [f"{n % 387:03d}-------------{n // 387:03d}" for n in range(N)],
+    "binary": [n.to_bytes(8, "big") for n in range(N)],
+    "fixed": pa.array([n.to_bytes(5, "big") for n in range(N)], pa.binary(5)),
+    "decimal": pa.array(np.arange(N)).cast(pa.decimal128(20, 0)),
+}
+
+
+@pytest.fixture(scope="module")
+def structured(tmp_path_factory):
+    table = pa.table({name: pa.array(values) for name, values in STRUCTURED.items()})
+    return stats(table, tmp_path_factory.mktemp("structured"))
+
+
+@pytest.mark.parametrize("name", STRUCTURED)
+def test_distinct_of_regular_values(structured, name):
+    """Hashes that let order through would be far off."""
+    column = structured[name]
+    assert not column.distinct_exact
+    assert column.distinct == pytest.approx(N, rel=0.04)  # five standard errors
+    assert {count for _, count in column.top} <= {1}
+
+
+def zipf(random, size):
+    return random.zipf(1.3, size).clip(max=1 << 40)
+
+
+MIXES = {
+    "numbers": lambda n: n,
+    "floats": lambda n: n / 8,
+    "short texts": lambda n: [f"{x:x}"[:7] for x in n],
+    "texts": lambda n: [f"category {x}" for x in n],
+    "long texts": lambda n: [f"a rather long name of a category {x}" for x in n],
+    "few numbers": lambda n: n % 23,
+    "few short texts": lambda n: [f"k{x % 23}" for x in n],
+    "few texts": lambda n: [f"one of few: {x % 23}" for x in n],
+    "many rare ones": lambda n: [f"name {x}" if x > 40 else "the same everywhere" for x in n],
+    "fixed": lambda n: pa.array([int(x % 999).to_bytes(9, "big") for x in n], pa.binary(9)),
+    "decimals": lambda n: pa.array(n % 999).cast(pa.decimal128(21, 2)),
+}
+
+
+@pytest.mark.parametrize("name", MIXES)
+def test_the_most_frequent_of_many(tmp_path, name):
+    values = pa.array(MIXES[name](zipf(np.random.default_rng(5), N)))
+    column = stats(pa.table({"a": values}), tmp_path)["a"]
+    true = collections.Counter(values.to_pylist())
+    assert column.distinct == pytest.approx(len(true), rel=0 if column.distinct_exact else 0.04)
+    if column.top_exact:
+        assert [count for _, count in column.top] == [count for _, count in true.most_common(10)]
+    for value, count in column.top:
+        assert true[value] == pytest.approx(count, rel=0 if column.top_exact else 0.3)
+    value, count = true.most_common(1)[0]
+    assert column.top[0][0] == value
+    if name != "decimals":
+        assert (column.min, column.max) == (min(true), max(true))
+
+
+@pytest.mark.parametrize("longest", [3, 7, 8, 9, 16, 17, 40])
+@pytest.mark.parametrize("alphabet", ["ab", "aé日"])
+def test_many_texts_of_any_length(tmp_path, longest, alphabet):
+    """Lengths around those of words, up to the last byte of the data."""
+    random = np.random.default_rng(longest)
+    letters = random.choice(list(alphabet), (70_000, longest))
+    lengths = random.integers(0, longest + 1, 70_000)
+    texts = ["".join(row[:n]) for row, n in zip(letters, lengths, strict=True)]
+    column = stats(pa.table({"a": pa.array(texts)}), tmp_path)["a"]
+    judge = pl.Series(texts)
+    assert column.length == {
+        "min": judge.str.len_chars().min(),
+        "mean": pytest.approx(judge.str.len_chars().mean()),
+        "max": judge.str.len_chars().max(),
+    }
+    assert (column.min, column.max) == (min(texts, key=str.encode), max(texts, key=str.encode))
+    true = judge.n_unique()
+    assert column.distinct == pytest.approx(true, rel=0 if column.distinct_exact else 0.04)
+
+
+def test_zero_has_no_sign(tmp_path):
+    for size in (4, N):
+        values = np.where(np.arange(size) % 2, -0.0, 0.0)
+        column = stats(pa.table({"a": values}), tmp_path)["a"]
+        assert column.distinct == 1
+        assert [(str(value), count) for value, count in column.top] == [("0.0", size)]
+
+
+def test_nan_is_not_among_the_values(tmp_path):
+    values = np.where(np.arange(N) % 3, np.arange(N) % 5, np.nan)
+    column = stats(pa.table({"a": values}), tmp_path)["a"]
+    there = pl.Series(values).drop_nans()
+    assert column.nan == N - len(there)
+    assert column.distinct == there.n_unique()
+    assert sum(count for _, count in column.top) == len(there)
+    assert column.mean == pytest.approx(there.mean())
+    assert column.std == pytest.approx(there.std())
+
+
+@pytest.mark.parametrize("kind", ["int8", "int64", "uint64", "float16", "float32"])
+def test_moments_at_the_ends_of_types(tmp_path, kind):
+    """Sums of integers would overflow."""
+    numbers = np.array([200, -100, 50] if kind == "float16" else [1, 2, 4])
+    if kind != "float16":
+        ends = np.finfo(kind) if kind.startswith("float") else np.iinfo(kind)
+        numbers = np.array([ends.max // 2 if kind != "float32" else 1e18, 1, 0]).astype(kind)
+    values = np.tile(numbers.astype(kind), 1000)
+    column = stats(pa.table({"a": pa.array(values)}), tmp_path)["a"]
+    exact = [int(value) for value in values]
+    assert column.mean == pytest.approx(sum(exact) / len(exact), rel=1e-12)
+    judge = np.std(values.astype(np.float64), ddof=1)
+    assert column.std == pytest.approx(judge, rel=1e-9)
+
+
 # --- the command ---------------------------------------------------------------------------------
 
 

@@ -20,6 +20,21 @@ def int64_array(values: NDArray[np.integer[Any]]) -> pa.Int64Array:
     return pa.Array.from_buffers(pa.int64(), len(data), [None, pa.py_buffer(data)])
 
 
+def arrow_view(values: NDArray[Any], kind: pa.DataType | None = None) -> pa.Array:
+    """The numbers of a contiguous array as Arrow has them, without nulls: a view.
+
+    Args:
+        values: integers or floats.
+        kind: of the same width, such as a time of integers; by default the type of the numbers.
+
+    Example:
+        >>> arrow_view(np.array([1, 2], np.int32), pa.date32()).type
+        DataType(date32[day])
+    """
+    wanted = kind if kind is not None else pa.from_numpy_dtype(values.dtype)
+    return pa.Array.from_buffers(wanted, len(values), [None, pa.py_buffer(values)])
+
+
 def decoded(column: pa.DictionaryArray) -> pa.Array:
     """A dictionary's values row by row, of view types too, which Arrow has no kernel for.
 

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
-from arrowsmith.kernels.arrays import numpy_view
+from arrowsmith.kernels.arrays import arrow_view, numpy_view
 from arrowsmith.kernels.hashing import Hashes, can_hash, hash_spans, hash_values
 from arrowsmith.kernels.plain import unwrapped, unwrapped_type
+from arrowsmith.kernels.scratch import Scratch
 from arrowsmith.kernels.spans import Spans, is_ragged
-from arrowsmith.stats import moments, quantiles, text
-from arrowsmith.stats.blocks import blocks
-from arrowsmith.stats.distinct import Distinct
-from arrowsmith.stats.frequent import Frequent
+from arrowsmith.stats import moments, quantiles, sampling, text
+from arrowsmith.stats.distinct import Distinct, hash_numbers
+from arrowsmith.stats.frequent import Frequent, counted, representatives
 from arrowsmith.stats.frequent import Part as Counts
 from arrowsmith.stats.moments import Extremes, Moments
 from arrowsmith.stats.quantiles import Quantiles
@@ -40,10 +41,11 @@ class ColumnSummary:
         min, max: exact.
         mean, std: of numbers; the mean of dates and times too. ``std`` divides by n - 1.
         quantiles: values by share, 0.01 to 0.99, between two values interpolated for floats; an
-            estimate unless ``quantiles_exact``, as it is for tables of less than 60,000 rows: 0.3 %
-            of the ranks off as a rule at 100,000 rows, 0.1 % at a million.
+            estimate unless ``quantiles_exact``, as it is for tables of less than 60,000 rows: 0.4 %
+            of the ranks off as a rule at 100,000 rows, 0.15 % at a million, 0.03 % at ten.
         histogram: ``{"edges": [...], "counts": [...]}`` of numbers and times, from those values.
-        top: the most frequent values and their counts; estimates unless ``top_exact``.
+        top: the most frequent values and their counts; unless ``top_exact`` estimates, of those
+            values that a thousandth of the rows have, and 1,600 rows at least.
         length: ``{"min": ..., "mean": ..., "max": ...}`` of texts in characters, of binaries in
             bytes, of lists in elements.
     """
@@ -122,7 +124,12 @@ class ColumnMeter:
         self._text = is_ragged(kind)
         self._listed = text.is_list(kind)
         self._hashed = can_hash(kind)
-        self._ordered = self._text or types.is_decimal(kind) or types.is_boolean(kind)
+        self._ordered = (
+            self._text
+            or types.is_decimal(kind)
+            or types.is_boolean(kind)
+            or types.is_fixed_size_binary(kind)
+        )
         self._count = self._nulls = self._nan = 0
         self._extremes = Extremes()
         self._bounds: tuple[Any, Any] | None = None
@@ -135,7 +142,7 @@ class ColumnMeter:
 
     # --- a chunk ---------------------------------------------------------------------------------
 
-    def partial(self, column: pa.Array) -> Part:
+    def partial(self, column: pa.Array, scratch: Scratch) -> Part:
         """What a chunk tells; pure."""
         values = _flat(column, self._kind)
         nulls = values.null_count
@@ -147,57 +154,79 @@ class ColumnMeter:
         if not (self._measured or self._hashed):
             return Part(count, nulls)
         values = values.drop_null() if nulls else values
-        found: dict[str, Any] = {}
-        every = values
-        if self._hashed:
-            counts = self._frequent.partial(values)
-            # where all were counted, the distinct values are there already
-            every = values if counts.step > 1 or not counts.all else counts.values
-            found["counts"] = counts
-            if not self._text:
-                found["hashes"] = self._distinct.partial(map(hash_values, blocks(every)))
-        if self._measured:
-            found |= self._numbers(values)
         if self._text:
-            found |= self._texts(values, every)
-        elif self._ordered:
-            found["extremes"] = Extremes.partial(every)
-        return Part(count, nulls, **found)
-
-    def _numbers(self, values: pa.Array) -> dict[str, Any]:
-        if pa.types.is_decimal(self._kind):
-            values = values.cast(pa.float64())
+            return Part(count, nulls, **self._of_texts(values, scratch))
+        if self._ordered or not self._measured:
+            return Part(count, nulls, **self._of_others(values, scratch))
         numbers = numpy_view(values)
-        low, nan = numbers.min(), 0
-        if low != low:  # one NaN makes the minimum NaN
-            there = ~np.isnan(numbers)
-            nan = len(numbers) - int(there.sum())
-            numbers = numbers[there]
-            if not len(numbers):
-                return {"nan": nan}
-            low = numbers.min()
+        if np.isnan(numbers.min()):
+            numbers = numbers[~np.isnan(numbers)]
+        found = self._of_numbers(numbers, scratch) if len(numbers) else {}
+        return Part(count, nulls, count - len(numbers), **found)
+
+    def _of_numbers(self, numbers: NDArray[Any], scratch: Scratch) -> dict[str, Any]:
+        """Integers, floats, and times as integers."""
+        sample = _sorted_sample(numbers)
+        counts = self._frequent.partial(numbers, sample, self._named, scratch)
+        every = numpy_view(counts.values) if counts.complete else numbers
+        extremes = every.min().item(), every.max().item()
         return {
-            "nan": nan,
-            "extremes": (low.item(), numbers.max().item()),
-            "moments": Moments.partial(numbers),
-            "quantiles": self._quantiles.partial(numbers),
+            "extremes": extremes,
+            "moments": Moments.partial(numbers, extremes, squares=self._numeric),
+            "quantiles": Quantiles.partial(sample, len(numbers)),
+            "counts": counts,
+            "hashes": self._distinct.partial(hash_numbers(every, scratch), scratch),
         }
 
-    def _texts(self, values: pa.Array, every: pa.Array) -> dict[str, Any]:
-        """``every`` has each value of ``values`` at least once."""
-        bounds = Extremes()
+    def _named(self, numbers: NDArray[Any]) -> pa.Array:
+        """Numbers that stand for themselves; zero has no sign."""
+        return arrow_view(numbers + numbers.dtype.type(0), self._kind)
 
-        def hashes() -> Iterator[Hashes]:
-            for block in blocks(every):
-                spans = Spans(block)
-                bounds.merge(text.extremes(block, spans))
-                yield hash_spans(spans)
-
+    def _of_texts(self, values: pa.Array, scratch: Scratch) -> dict[str, Any]:
+        """Strings and binaries."""
+        spans = Spans(values, scratch)
+        codes = text.packed(spans, scratch)
+        hashes = None
+        if codes is not None and len(codes) >= sampling.WHOLE:
+            named = partial(text.unpacked, self._kind)
+            counts = self._frequent.partial(codes, _sorted_sample(codes), named, scratch)
+        else:
+            hashes = hash_spans(spans, scratch)
+            counts = self._counts(values, hashes, scratch)
+        every, inside = values, spans
+        if counts.complete:  # what is distinct is there already
+            every, inside, hashes = counts.values, Spans(counts.values), None
+        if hashes is None:
+            hashes = hash_spans(inside, scratch)
         return {
-            "hashes": self._distinct.partial(hashes()),
-            "extremes": (bounds.low, bounds.high),
-            "lengths": text.lengths(values),
+            "extremes": text.extremes(every, inside),
+            "lengths": text.lengths(values, spans),
+            "counts": counts,
+            "hashes": self._distinct.partial(hashes, scratch),
         }
+
+    def _of_others(self, values: pa.Array, scratch: Scratch) -> dict[str, Any]:
+        """Decimals, booleans, binaries of fixed size, intervals."""
+        if pa.types.is_boolean(self._kind):
+            counts = counted(values)
+            hashes = hash_values(counts.values, scratch)
+        else:
+            hashes = hash_values(values, scratch)
+            counts = self._counts(values, hashes, scratch)
+        found = {"counts": counts, "hashes": self._distinct.partial(hashes, scratch)}
+        if self._ordered:
+            found["extremes"] = Extremes.partial(values)
+        if self._measured:
+            numbers = numpy_view(values.cast(pa.float64()))
+            found["moments"] = Moments.partial(numbers, (0.0, 0.0))
+            found["quantiles"] = Quantiles.partial(_sorted_sample(numbers), len(numbers))
+        return found
+
+    def _counts(self, values: pa.Array, codes: Hashes, scratch: Scratch) -> Counts:
+        if len(values) < sampling.WHOLE:
+            return self._frequent.trimmed(counted(values))
+        named = partial(representatives, values, codes)
+        return self._frequent.partial(codes, _sorted_sample(codes), named, scratch)
 
     def merge(self, part: Part) -> None:
         """Add what the next chunk tells."""
@@ -236,7 +265,7 @@ class ColumnMeter:
         if self._hashed:
             found["distinct"] = min(self._distinct.count, self._count)
             found["distinct_exact"] = self._distinct.exact
-            found["top"] = self._frequent.top(_TOP)
+            found["top"] = self._frequent.top(_TOP, self._count)
             found["top_exact"] = self._frequent.exact
         if self._span is not None:
             low, high = self._span
@@ -264,6 +293,13 @@ class ColumnMeter:
             edges = [from_number(edge, kind) for edge in edges]
             found["histogram"] = {"edges": edges, "counts": counts}
         return found
+
+
+def _sorted_sample(values: NDArray[Any]) -> NDArray[Any]:
+    """Some values of a large chunk, all of a small one."""
+    if len(values) < sampling.WHOLE:
+        return np.sort(values)
+    return np.sort(values[sampling.places(len(values))])
 
 
 def _wider(bounds: tuple[Any, Any] | None, other: tuple[Any, Any]) -> tuple[Any, Any]:

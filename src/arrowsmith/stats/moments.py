@@ -15,7 +15,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from arrowsmith.stats.blocks import blocks
+from arrowsmith.kernels.arrays import arrow_view
+
+_SAFE = 2**63
 
 
 class Part(NamedTuple):
@@ -32,7 +34,7 @@ class Moments:
     Example:
         >>> moments = Moments()
         >>> for part in ([1.0, 2.0], [3.0]):
-        ...     moments.merge(moments.partial(np.array(part)))
+        ...     moments.merge(moments.partial(np.array(part), (1.0, 3.0)))
         >>> moments.mean, moments.std
         (2.0, 1.0)
     """
@@ -43,17 +45,19 @@ class Moments:
         self._squares = 0.0
 
     @staticmethod
-    def partial(values: NDArray[Any]) -> Part:
-        if not len(values):
-            return Part(0, 0.0, 0.0)
-        with np.errstate(invalid="ignore", over="ignore"):  # infinities among them
-            mean = float(values.mean(dtype=np.float64))
-            squares = 0.0
-            for block in blocks(values):
-                off = block - mean
-                np.multiply(off, off, out=off)
-                squares += float(off.sum())
-        return Part(len(values), mean, squares)
+    def partial(values: NDArray[Any], extremes: tuple[Any, Any], *, squares: bool = True) -> Part:
+        """What numbers, of which there is one at least, tell.
+
+        Args:
+            values: without NaN.
+            extremes: the smallest and the largest where they are integers.
+            squares: whether the deviation is asked for.
+        """
+        if values.dtype == np.float16:
+            values = values.astype(np.float64)
+        array = arrow_view(values)
+        variance = pc.variance(array).as_py() if squares else 0.0
+        return Part(len(values), _mean(values, array, extremes), variance * len(values))
 
     def merge(self, part: Part) -> None:
         if not part.number:
@@ -77,6 +81,14 @@ class Moments:
         if self._count < 2:
             return None
         return math.sqrt(self._squares / (self._count - 1))
+
+
+def _mean(values: NDArray[Any], array: pa.Array, extremes: tuple[Any, Any]) -> float:
+    low, high = extremes
+    if values.dtype.kind != "f" and max(-low, high) < _SAFE // len(values):  # no overflow
+        return float(pc.sum(array).as_py() / len(values))
+    with np.errstate(invalid="ignore", over="ignore"):  # infinities among them
+        return float(values.mean(dtype=np.float64))
 
 
 class Extremes:

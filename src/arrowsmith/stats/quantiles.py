@@ -1,34 +1,24 @@
 """Quantiles and a histogram, from a sample of each chunk.
 
-Of each eight neighbours in a large chunk one is taken, at a place drawn in advance, and of those in
-order every fourth is kept and stands for 32 values. When more are kept than there is room for,
-every second of all of them in order is dropped and the others weigh double, as in the sketches of
-Manku, Rajagopalan and Lindsay ("Approximate Medians and other Quantiles in One Pass and with
-Limited Memory", 1998).
+Of each sixteen neighbours in a large chunk one is taken, and of those in order every fourth is kept
+and stands for 64 values. When more are kept than there is room for, every second of all of them in
+order is dropped and the others weigh double, as in the sketches of Manku, Rajagopalan and Lindsay
+("Approximate Medians and other Quantiles in One Pass and with Limited Memory", 1998).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from arrowsmith.stats import sampling
+
 Values = NDArray[Any]
 
-
-_BLOCK = 8
 _NTH = 4
-_SEED = 7
-
-
-@lru_cache(maxsize=8)
-def _places(blocks: int) -> NDArray[np.int64]:
-    """One place in each block: not always the same one, or periods in the data would mislead."""
-    within = np.random.default_rng(_SEED).integers(0, _BLOCK, blocks)
-    return np.arange(0, blocks * _BLOCK, _BLOCK) + within
 
 
 class Part(NamedTuple):
@@ -43,18 +33,16 @@ class Quantiles:
 
     Args:
         size: how many are kept, eight bytes each and eight for their weights.
-        whole: chunks of fewer values are taken whole.
 
     Example:
         >>> quantiles = Quantiles(size=1000)
-        >>> quantiles.merge(quantiles.partial(np.arange(101.0)))
+        >>> quantiles.merge(quantiles.partial(np.arange(101.0), 101))
         >>> quantiles.at([0.5, 0.99]), quantiles.exact
         ([50.0, 99.0], True)
     """
 
-    def __init__(self, size: int, whole: int = 60_000) -> None:
+    def __init__(self, size: int) -> None:
         self._size = max(size, 2)
-        self._whole = whole
         self._parts: list[Part] = []
         self._held = 0
         self._weights: NDArray[np.int64] | None = None
@@ -67,12 +55,17 @@ class Quantiles:
         _, weights = self._gathered()
         return bool((weights == 1).all())
 
-    def partial(self, values: Values) -> Part:
-        """What is kept of a chunk without NaN."""
-        if len(values) < self._whole:
-            return Part(np.sort(values), 1)
-        taken = np.sort(values[_places(len(values) // _BLOCK)])
-        return Part(taken[_NTH // 2 :: _NTH].copy(), _BLOCK * _NTH)
+    @staticmethod
+    def partial(sample: Values, of: int) -> Part:
+        """What is kept of a chunk.
+
+        Args:
+            sample: of its values, sorted, without NaN; all of them where they are few.
+            of: how many values there are.
+        """
+        if len(sample) == of:
+            return Part(sample, 1)
+        return Part(sample[_NTH // 2 :: _NTH].copy(), sampling.STEP * _NTH)
 
     def merge(self, part: Part) -> None:
         self._parts.append(part)

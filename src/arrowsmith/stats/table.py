@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from typing import Any, Self
 
 import pyarrow as pa
 
+from arrowsmith.kernels.scratch import Scratch
 from arrowsmith.plugin import Chunk, RunContext
 from arrowsmith.stats.column import ColumnMeter, ColumnSummary, Part
 
@@ -64,16 +66,27 @@ class TableSummarySink:
         room = context.memory_limit // _SHARE // max(len(schema), 1)
         self._meters = [ColumnMeter(field, room) for field in schema]
         self._rows = 0
+        self._threads = threading.local()
         # of many columns each has few rows in a chunk, and costs as much as with many
         nbytes = max(8 << 20, min(16 << 20, len(schema) << 12))
-        self.chunk = Chunk(rows=65_536, nbytes=nbytes, encode_cost=2.0)
+        self.chunk = Chunk(rows=131_072, nbytes=nbytes, encode_cost=2.0)
 
     def prepare(self, first: pa.RecordBatch) -> None:
         """Nothing depends on the first chunk."""
 
     def encode(self, chunk: pa.RecordBatch) -> _Parts:
         pairs = zip(self._meters, chunk.columns, strict=True)
-        return _Parts(chunk.num_rows, [meter.partial(column) for meter, column in pairs])
+        parts = [meter.partial(column, self._scratch) for meter, column in pairs]
+        return _Parts(chunk.num_rows, parts)
+
+    @property
+    def _scratch(self) -> Scratch:
+        """The thread's own."""
+        try:
+            found: Scratch = self._threads.scratch
+        except AttributeError:
+            found = self._threads.scratch = Scratch()
+        return found
 
     def append(self, encoded: _Parts) -> None:
         self._rows += encoded.rows
