@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from arrowsmith.formats.parquet import ParquetSinkOptions
 from arrowsmith.formats.parquet.layout import leaf_types
 
-SAMPLE_ROWS = 32_768
+SAMPLE_ROWS = 16_384
 SAMPLE_BYTES = 4 << 20
 _BULKY_BYTES = 4096  # parquet-cpp drops longer bounds
 
@@ -71,7 +71,7 @@ def choose_encodings(first: pa.RecordBatch, options: ParquetSinkOptions) -> Enco
     """The encoding of each leaf column that is smallest on the first rows, or nearly so.
 
     Args:
-        first: the first chunk; at most 32,768 rows or 4 MiB of it are encoded, a few times over.
+        first: the first chunk; at most 16,384 rows or 4 MiB of it are encoded, a few times over.
         options: the sink's; ``dictionary`` and ``encodings`` narrow the choice.
     """
     bulky = _bulky(first)
@@ -156,9 +156,13 @@ def _sizes(
     options: ParquetSinkOptions,
     bulky: frozenset[str],
 ) -> dict[str, int]:
+    """What the leaf columns take that stand in ``plan``, and those beside them."""
+    tops = {path.partition(".")[0] for path in plan}
+    names = enumerate(sample.schema.names)
+    some = sample.select([i for i, name in names if name.partition(".")[0] in tops])
     sink = pa.BufferOutputStream()
-    with writer(sink, sample.schema, options, as_encodings(plan, bulky)) as out:
-        out.write_batch(sample)
+    with writer(sink, some.schema, options, as_encodings(plan, bulky)) as out:
+        out.write_batch(some)
     group = pq.read_metadata(pa.BufferReader(sink.getvalue())).row_group(0)
     columns = [group.column(i) for i in range(group.num_columns)]
     return {column.path_in_schema: column.total_compressed_size for column in columns}
