@@ -10,14 +10,18 @@ the first record is then verified byte by byte, eight at once.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from arrowsmith.formats.json.gather import Bytes, Positions
 
 _WORD = 8
 _BLANKS = b" \t\r\n"
+_MARK = b'":'
 _FEW = 32  # fields that are always worth it
 _BYTES_A_FIELD = 8 << 10  # for more: looking at a field costs as much as parsing so much text
 _SHORTEST = 5  # bytes of a value with its name, a colon and a comma
@@ -25,6 +29,7 @@ _MEMORY = 3  # bytes that may be taken for each byte of a text
 _ROW = 40  # bytes that looking at one field takes for each record, beside 16 for each place
 _SMALL = 64 << 10  # bytes of text that may take more
 _BLOCK = 256 << 10
+_WORDS = 1 << 17  # that are verified at a time
 _TRAIL = 64  # bytes in which the last record ends
 _QUOTE, _COLON, _SPACE = 34, 58, 32
 _MEMBER = re.compile(
@@ -64,23 +69,15 @@ class Outlay:
     Attributes:
         names: of the fields, in the order of the text.
         starts: int64, shape (fields, records), where the values begin.
-        gaps: of each field, the bytes between its values and those before.
-        end: of the last value of all.
+        lasts: their last bytes; before their beginnings, perhaps, if the text is no JSON.
         quotes: in the text, those around names left out: two for each string, if no string has
             one within.
     """
 
     names: list[str]
     starts: Positions
-    gaps: list[int]
-    end: int
+    lasts: Positions
     quotes: int
-
-    def ends(self, field: int) -> Positions:
-        """Where the field's values end; before their beginning, perhaps, if the text is no JSON."""
-        if field + 1 < len(self.names):
-            return self.starts[field + 1] - self.gaps[field + 1]
-        return np.append(self.starts[0, 1:] - self.gaps[0], self.end)
 
 
 def space_for(size: int) -> Positions:
@@ -115,11 +112,18 @@ def outlay(text: memoryview, space: Positions, *, lines: bool) -> Outlay:
     if not tail[: len(tail) - after].endswith(form.close):
         raise IrregularError
     starts = space[1, : len(found)].reshape(-1, rows)
-    starts[:] = found.reshape(rows, -1).T
-    for row, lead in zip(starts, form.leads, strict=True):
-        row += len(lead) - lead.rindex(b'":')
+    behind = [len(lead) - lead.rindex(_MARK) for lead in form.leads]
+    np.add(found.reshape(rows, -1).T, _column(behind), out=starts)
     gaps = [form.close + form.between + form.leads[0], *form.leads[1:]]
-    _verify(text, starts, gaps)
+    lasts = space[0, : len(found)].reshape(-1, rows)
+    if len(form.names) > 1:
+        _verify(text, starts[1:], gaps[1:], lasts[1:])
+    if rows > 1:
+        _verify(text, starts[:1, 1:], gaps[:1], lasts[:1, 1:])
+    lengths = [len(gap) + 1 for gap in gaps]
+    np.subtract(starts[1:], _column(lengths[1:]), out=lasts[:-1])
+    np.subtract(starts[0, 1:], lengths[0], out=lasts[-1, :-1])
+    lasts[-1, -1] = len(data) - after - len(form.close) - 1
     blanks = rows * _controls(b"".join(form.leads) + form.close)
     blanks += (rows - 1) * _controls(form.between) + _controls(tail[len(tail) - after :])
     if controls != blanks:  # there are some in strings
@@ -127,8 +131,7 @@ def outlay(text: memoryview, space: Positions, *, lines: bool) -> Outlay:
     return Outlay(
         names=[name.decode() for name in form.names],
         starts=starts,
-        gaps=[len(gap) for gap in gaps],
-        end=len(data) - after - len(form.close),
+        lasts=lasts,
         quotes=quotes - 2 * starts.size,
     )
 
@@ -185,25 +188,51 @@ def _search(data: Bytes, space: Positions) -> tuple[Positions, int, int]:
     return space[:count], quotes, controls
 
 
-def _verify(text: memoryview, starts: Positions, gaps: list[bytes]) -> None:
+def _verify(text: memoryview, starts: Positions, gaps: list[bytes], space: Positions) -> None:
     """Raise ``IrregularError`` unless the text before each value is what it has to be.
 
-    Before the first of all there is none. It is known.
+    Args:
+        starts: of values that have text before them, shape (fields, records).
+        gaps: of each field.
+        space: of the same shape, for words' places.
     """
     if int(starts[-1, -1]) > len(text) - 1 or len(text) < _WORD:
         raise IrregularError
+    if (starts[:, 0] < [max(len(gap), _WORD) for gap in gaps]).any():
+        raise IrregularError
     words = np.ndarray((len(text) - _WORD + 1,), "<u8", buffer=text, strides=(1,))
-    for field, gap in enumerate(gaps):
-        ends = starts[field] if field else starts[0, 1:]
-        if len(ends) and int(ends[0]) < max(len(gap), _WORD):
-            raise IrregularError
-        for back in [*range(len(gap), _WORD, -_WORD), _WORD]:
-            known = gap[max(len(gap) - back, 0) :][:_WORD]
-            found = words[ends - back]
-            if len(known) < _WORD:
-                found >>= np.uint64(8 * (_WORD - len(known)))
-            if (found != np.uint64(int.from_bytes(known, "little"))).any():
+    some = max(_WORDS // starts.shape[1], 1)
+    for first in range(0, len(gaps), some):
+        fields = slice(first, first + some)
+        known = [_words_of(gap) for gap in gaps[fields]]
+        for number in range(max(map(len, known))):
+            words_now = [each[min(number, len(each) - 1)] for each in known]
+            backs, masks, wanted = zip(*words_now, strict=True)
+            places = np.subtract(starts[fields], _column(backs), out=space[fields])
+            found = words[places]
+            found &= _column(masks, np.uint64)
+            found ^= _column(wanted, np.uint64)
+            if found.any():
                 raise IrregularError
+
+
+def _words_of(gap: bytes) -> list[tuple[int, int, int]]:
+    """How far before a gap's end words of it begin, which of their bits count, and what they are.
+
+    The quote and the colon at its end need no look where no blanks follow: they were searched for.
+    """
+    found = []
+    for begin in range(len(gap), len(_MARK) if gap.endswith(_MARK) else 0, -_WORD):
+        back = max(begin, _WORD)
+        known = gap[max(len(gap) - back, 0) :][:_WORD]
+        shift = 8 * (_WORD - len(known))
+        mask = (1 << 64) - (1 << shift)
+        found.append((back, mask, int.from_bytes(known, "little") << shift))
+    return found
+
+
+def _column(values: Sequence[int], kind: type[np.generic] = np.int64) -> npt.NDArray[Any]:
+    return np.array(values, kind).reshape(-1, 1)
 
 
 def _controls(text: bytes) -> int:

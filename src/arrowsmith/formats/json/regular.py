@@ -58,10 +58,13 @@ def _read(data: Bytes, places: Outlay, plan: Plan) -> pa.RecordBatch:
     columns: dict[str, pa.Array] = {}
     strings = 0
     doubtful = False
+    firsts, lasts = data[places.starts], data[places.lasts]
     for field, name in enumerate(places.names):
         if name not in known:
             raise IrregularError
-        values = _Values(data, places.starts[field], places.ends(field))
+        values = _Values(
+            data, places.starts[field], places.lasts[field], firsts[field], lasts[field]
+        )
         kind = known[name].physical
         wanted = name in plan.kinds
         if known[name].form == "text":
@@ -99,14 +102,18 @@ class _Values:
 
     few_digits = False
 
-    def __init__(self, data: Bytes, starts: Positions, ends: Positions) -> None:
+    def __init__(
+        self, data: Bytes, starts: Positions, lasts: Positions, first: Bytes, last: Bytes
+    ) -> None:
         self._data = data
         self._starts = starts
-        self._ends = ends
-        self._lengths = ends - starts
-        if int(self._lengths.min()) < 1:
+        self._lasts = lasts
+        self._first = first
+        self._last = last
+        self._widths = lasts - starts
+        self._narrowest, self._widest = int(self._widths.min()), int(self._widths.max())
+        if self._narrowest < 0:
             raise IrregularError
-        self._first = data[starts]
 
     def count_quoted(self) -> int:
         """How many are strings among values of any kind."""
@@ -122,7 +129,7 @@ class _Values:
             self._some(quoted).strings()
         if word.any():
             _require(self._some(word).booleans().null_count == 0)
-        ends = np.where(null, self._starts, self._ends - quoted)
+        ends = np.where(null, self._starts, self._lasts + ~quoted)
         starts = np.minimum(self._starts + quoted, ends)
         found = gathered(self._data, starts, ends, ~null if null.any() else None)
         if not number.any():
@@ -151,10 +158,10 @@ class _Values:
         real[points] = True
         real |= power
         minus = self._first == _MINUS
-        _require(real | ~minus | (self._lengths > 2) | (self._data[self._starts + minus] != _ZERO))
+        _require(real | ~minus | (self._widths > 1) | (self._data[self._starts + minus] != _ZERO))
         if not real.any():
             return real, texts[:0]
-        digits = self._lengths - minus
+        digits = self._widths + ~minus
         digits[points] -= 1
         digits[rows] -= offsets[rows + 1] - powers
         long = np.flatnonzero(real & (digits > _DOUBLE_DIGITS))
@@ -166,35 +173,38 @@ class _Values:
         return real, shortest(values)
 
     def _some(self, rows: Flags) -> _Values:
-        return _Values(self._data, self._starts[rows], self._ends[rows])
+        return _Values(
+            self._data, self._starts[rows], self._lasts[rows], self._first[rows], self._last[rows]
+        )
 
     def strings(self) -> int:
         """How many are strings; the others are null. Quotes within have to be looked for."""
         quoted = self._first == _QUOTE
-        if not quoted.all():
-            _require(quoted | self._nulls())
-        closed = (self._data[self._ends - 1] == _QUOTE) & (self._lengths > 1)
         count = int(np.count_nonzero(quoted))
-        if np.count_nonzero(closed & quoted) != count:
+        if count < len(quoted):
+            _require(quoted | self._nulls())
+        quoted &= self._last == _QUOTE
+        if not self._narrowest:
+            quoted &= self._widths > 0
+        if np.count_nonzero(quoted) != count:
             raise IrregularError
         return count
 
     def texts(self) -> pa.StringArray:
         """The strings without their quotes."""
-        starts, ends = self._starts + 1, self._ends - 1
+        starts = self._starts + 1
         quoted = self._first == _QUOTE
         if quoted.all():
-            return gathered(self._data, starts, ends, None)
-        return gathered(self._data, starts, np.where(quoted, ends, starts), quoted)
+            return gathered(self._data, starts, self._lasts, None)
+        return gathered(self._data, starts, np.where(quoted, self._lasts, starts), quoted)
 
     def booleans(self) -> pa.BooleanArray:
         """``true``, ``false`` and null."""
-        if int(self._lengths.min()) < len(b"true"):
+        if self._narrowest + 1 < len(b"true"):
             raise IrregularError
         words = self._words()[self._starts]
-        last = self._data[self._ends - 1]
-        true = (words == _TRUE) & (self._lengths == 4)
-        false = (words == _FALS) & (self._lengths == 5) & (last == _E)
+        true = (words == _TRUE) & (self._widths == 3)
+        false = (words == _FALS) & (self._widths == 4) & (self._last == _E)
         valid = true | false
         if not valid.all():
             _require(valid | self._nulls())
@@ -208,16 +218,18 @@ class _Values:
         and words, numbers in hexadecimal. So the first bytes and the last are looked at.
         """
         null = self._nulls() if (self._first == _N).any() else None
-        plain = self._first - np.uint8(_ONE) <= 8
-        others = np.flatnonzero(~plain if null is None else ~(plain | null))
+        other = self._first - np.uint8(_ONE) > 8
+        if null is not None:
+            other &= ~null
+        others = np.flatnonzero(other)
         if len(others):
             self._check_beginnings(others)
-        ended = is_digit(self._data[self._ends - 1])
+        ended = is_digit(self._last)
         _require(ended if null is None else ended | null)
-        if int(self._lengths.max()) > _LONGEST:
+        if self._widest >= _LONGEST:
             raise IrregularError
         valid = None if null is None else ~null
-        found = gathered(self._data, self._starts, self._ends, valid)
+        found = gathered(self._data, self._starts, self._lasts + 1, valid)
         text = np.frombuffer(found.buffers()[2], np.uint8)
         points = np.flatnonzero(text == _DOT)
         if len(points):
@@ -235,7 +247,7 @@ class _Values:
 
         The parser refuses some with more, even of values that are not read.
         """
-        back = [self._data[self._ends - place] for place in (4, 3, 2)]
+        back = [self._data[self._lasts - place] for place in (3, 2, 1)]
         marks = [byte | _LOWER == _E for byte in back]
         marks[0] &= ~is_digit(back[1])
         return sum(int(np.count_nonzero(mark)) for mark in marks)
@@ -246,33 +258,36 @@ class _Values:
         Args:
             pointed: each has a point.
         """
-        longest = int(self._lengths.max())
-        if longest <= _EXACT_DIGITS:
+        if self._widest < _EXACT_DIGITS:
             return True
         if not pointed:
             return False
-        rows = np.flatnonzero(self._lengths > _DOUBLE_DIGITS + 1)
-        starts, ends = self._starts[rows], self._ends[rows]
+        rows = np.flatnonzero(self._widths > _DOUBLE_DIGITS)
+        starts, lasts = self._starts[rows], self._lasts[rows]
         starts = starts + (self._data[starts] == _MINUS)
         zeros = leading_zeros(self._data, starts)
-        return not (ends - starts - 1 - zeros > _DOUBLE_DIGITS).any()
+        return not (lasts - starts - zeros > _DOUBLE_DIGITS).any()
 
     def _check_beginnings(self, rows: Positions) -> None:
         """A zero in front is the only digit before a point or exponent, a sign is a minus."""
-        starts, ends = self._starts[rows], self._ends[rows]
-        minus = self._data[starts] == _MINUS
-        starts = starts + minus
-        _require(starts < ends)
-        digit = self._data[starts]
+        starts, lasts, digit = self._starts[rows], self._lasts[rows], self._first[rows]
+        minus = digit == _MINUS
+        if minus.any():
+            starts += minus
+            _require(starts <= lasts)
+            digit = self._data[starts]
         _require(is_digit(digit))
-        behind = self._data[np.minimum(starts + 1, ends - 1)]
+        behind = self._data[np.minimum(starts + 1, lasts)]
         _require(
-            (digit != _ZERO) | (starts + 1 == ends) | ~is_digit(behind) & (behind | _LOWER != _X)
+            (behind == _DOT)
+            | (digit != _ZERO)
+            | (starts == lasts)
+            | ~is_digit(behind) & (behind | _LOWER != _X)
         )
 
     def _nulls(self) -> Flags:
         """Which are null."""
-        found: Flags = (self._first == _N) & (self._lengths == 4)
+        found: Flags = (self._first == _N) & (self._widths == 3)
         rows = np.flatnonzero(found)
         found[rows] = self._words()[self._starts[rows]] == _NULL
         return found
