@@ -15,8 +15,8 @@ import orjson
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _LONGEST_INT = 20
-_SHORT_FLOAT = 15
 _DOUBLE_DIGITS = 17
+_SHORT_FLOAT = _DOUBLE_DIGITS + 1  # with a point
 
 
 _EXACT = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN, traps=[])
@@ -58,7 +58,8 @@ def _integer(text: str) -> int | Number:
 
 def _real(text: str) -> float | Number:
     value = float(text)
-    if len(text) <= _SHORT_FLOAT and "e" not in text.lower():
+    plain = "e" not in text and "E" not in text
+    if plain and (len(text) <= _SHORT_FLOAT or len(text.lstrip("-0")) <= _SHORT_FLOAT):
         return value
     mantissa = re.split("[eE]", text)[0].lstrip("-")
     digits = mantissa.replace(".", "").strip("0")

@@ -234,39 +234,58 @@ class _Values:
         points = np.flatnonzero(text == _DOT)
         if len(points):
             _require(is_digit(text[points + 1]))
-        powers = int(np.count_nonzero(text | _LOWER == _E))
-        if powers:
-            _require(self._short_powers() == powers)
-        else:
-            pointed = len(points) == len(found) - found.null_count
-            self.few_digits = self._has_few_digits(pointed)
+        powers = None
+        if count := int(np.count_nonzero(text | _LOWER == _E)):
+            powers = self._powers(count)
+        offsets = np.frombuffer(found.buffers()[1], np.int32)[: len(found) + 1]
+        self.few_digits = self._has_few_digits(offsets, points, powers)
         return found
 
-    def _short_powers(self) -> int:
-        """How many numbers end in an exponent of one or two digits.
+    def _powers(self, count: int) -> Positions:
+        """The bytes of each number's exponent; there are ``count`` of them.
 
-        The parser refuses some with more, even of values that are not read.
+        All have one or two digits: the parser refuses some with more, even of values that are not
+        read.
         """
-        back = [self._data[self._lasts - place] for place in (3, 2, 1)]
-        marks = [byte | _LOWER == _E for byte in back]
-        marks[0] &= ~is_digit(back[1])
-        return sum(int(np.count_nonzero(mark)) for mark in marks)
+        found = np.zeros(len(self._lasts), np.int64)
+        for size in (4, 3, 2):
+            mark = self._data[self._lasts - (size - 1)] | _LOWER == _E
+            mark &= self._widths >= size
+            if size == 4:
+                mark &= ~is_digit(self._data[self._lasts - 2])
+            found[mark] = size
+            count -= int(np.count_nonzero(mark))
+        _require(not count)
+        return found
 
-    def _has_few_digits(self, pointed: bool) -> bool:
-        """Whether no number, all without an exponent, has more digits than a double for sure.
+    def _has_few_digits(
+        self, offsets: npt.NDArray[np.int32], points: Positions, powers: Positions | None
+    ) -> bool:
+        """Whether no number has more digits than a double for sure.
 
         Args:
-            pointed: each has a point.
+            offsets, points: of the numbers, and where their points are, in the text of all.
+            powers: bytes of their exponents.
         """
         if self._widest < _EXACT_DIGITS:
             return True
-        if not pointed:
+        rows = np.flatnonzero(self._widths >= _EXACT_DIGITS)
+        pointed = np.zeros(len(self._widths), np.bool_)
+        pointed[np.searchsorted(offsets, points, "right") - 1] = True
+        real = pointed[rows]
+        digits = self._widths[rows] + 1 - real
+        if powers is not None:
+            digits -= powers[rows]
+            real |= powers[rows] > 0
+        if not (real | (digits <= _EXACT_DIGITS)).all():
             return False
-        rows = np.flatnonzero(self._widths > _DOUBLE_DIGITS)
-        starts, lasts = self._starts[rows], self._lasts[rows]
-        starts = starts + (self._data[starts] == _MINUS)
-        zeros = leading_zeros(self._data, starts)
-        return not (lasts - starts - zeros > _DOUBLE_DIGITS).any()
+        rows = rows[digits > _DOUBLE_DIGITS]
+        if not len(rows):
+            return True
+        digits = digits[digits > _DOUBLE_DIGITS]
+        minus = self._first[rows] == _MINUS
+        digits -= minus + leading_zeros(self._data, self._starts[rows] + minus)
+        return not (digits > _DOUBLE_DIGITS).any()
 
     def _check_beginnings(self, rows: Positions) -> None:
         """A zero in front is the only digit before a point or exponent, a sign is a minus."""
