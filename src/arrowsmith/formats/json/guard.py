@@ -26,7 +26,6 @@ from arrowsmith.formats.json.gather import (
 from arrowsmith.formats.json.kinds import Kind
 
 EXACT = float(2**53)
-_STEP = 8
 _DOUBLE_DIGITS = 17
 _LARGE_DIGITS = 16
 _INT_DIGITS = 19  # of int64; the cast refuses those beyond it
@@ -134,7 +133,7 @@ def lossy(data: Bytes, columns: list[pa.Array], doubles: Doubles) -> bool:
         zero = zero or len(values) - int(np.count_nonzero(values)) > nulls
     if zero and (places := _tiny(data)) is not None and _is_zero(data, places, doubles):
         return True
-    return _has_run(data) and _any_long(data, large, doubles)
+    return _any_long(data, large, doubles)
 
 
 def _doubles(columns: list[pa.Array]) -> list[tuple[npt.NDArray[np.float64], int]]:
@@ -184,19 +183,15 @@ def _is_zero(data: Bytes, places: Positions, doubles: Doubles) -> bool:
     return bool((values.to_numpy() == 0).any())
 
 
-def _has_run(data: Bytes) -> bool:
-    """Whether a number has more digits than a double, perhaps.
-
-    A run of 16 digits and points has two bytes in a row at every eighth place.
-    """
-    coarse = data[::_STEP]
-    digits = _digit(coarse)
-    places = np.flatnonzero(digits[:-1] & digits[1:]) * _STEP
-    for ahead in range(1, _STEP):
-        if not len(places):
-            return False
-        places = places[_digit(data[places + ahead])]
-    return bool(len(places))
+def _long_runs(data: Bytes) -> tuple[Positions, Positions]:
+    """Where runs of 16 digits and points or more begin and end."""
+    run = _digit(data)
+    for step in (1, 2, 4, 8):  # whether so many from here on are, doubled
+        run = run[:-step] & run[step:]
+    padded = np.zeros(len(run) + 2, np.bool_)
+    padded[1:-1] = run
+    edges = np.flatnonzero(padded[1:] != padded[:-1])
+    return edges[0::2], edges[1::2] + (_LARGE_DIGITS - 1)
 
 
 def _digit(values: Bytes) -> Flags:
@@ -209,12 +204,9 @@ def _any_long(data: Bytes, large: bool, doubles: Doubles) -> bool:
     Args:
         large: integers of 16 digits matter, too, unless they are doubles exactly.
     """
-    within = np.zeros(len(data) + 2, np.bool_)
-    within[1:-1] = _digit(data)
-    edges = np.flatnonzero(within[1:] != within[:-1])
-    starts, ends = edges[0::2], edges[1::2]
-    kept = ends - starts >= _LARGE_DIGITS
-    starts, ends = starts[kept], ends[kept]
+    starts, ends = _long_runs(data)
+    if not len(starts):
+        return False
     points = np.flatnonzero(data == _DOT)
     fraction = np.searchsorted(points, ends) > np.searchsorted(points, starts)
     real = fraction | (data[np.minimum(ends, len(data) - 1)] | 32 == _E)

@@ -14,6 +14,30 @@ from arrowsmith.formats.json.kinds import Kind
 from arrowsmith.formats.json.locate import Locator
 from arrowsmith.plugin.protocols import RunContext, Source
 
+_PATIENCE, _PAUSE = 4, 16
+
+
+@dataclass(slots=True)
+class Luck:
+    """How a way that may fail has fared. Threads may share it: what is lost is time.
+
+    Attributes:
+        misses: in a row.
+        passed: ranges since then that were not tried.
+    """
+
+    misses: int = 0
+    passed: int = 0
+
+    def tries(self) -> bool:
+        """Whether to try again: always at first, then once in a while."""
+        self.passed += 1
+        return self.misses < _PATIENCE or self.passed % _PAUSE == 0
+
+    def tell(self, hit: bool) -> None:
+        """What came of it."""
+        self.misses = 0 if hit else self.misses + 1
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -64,6 +88,11 @@ class Plan:
         return not any(
             pa.types.is_nested(kind) or pa.types.is_decimal(kind) for kind in self.physical.types
         )
+
+    @cached_property
+    def luck(self) -> Luck:
+        """Whether it is worth while to look for records that are all written alike."""
+        return Luck()
 
     @cached_property
     def spaces(self) -> list[Positions]:

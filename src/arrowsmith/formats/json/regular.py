@@ -38,7 +38,15 @@ _NULL, _TRUE, _FALS = (int.from_bytes(word, "little") for word in (b"null", b"tr
 def read_regular(piece: Range, plan: Plan) -> pa.RecordBatch | None:
     """The physical columns of the range, which is UTF-8, or None where it is for the parser."""
     text = piece.text
-    if not plan.flat or len(text) > _MOST_BYTES or piece.buffer.find(b"\\", 0, piece.size) >= 0:
+    if not plan.flat or len(text) > _MOST_BYTES or not plan.luck.tries():
+        return None
+    batch = _tried(piece, text, plan)
+    plan.luck.tell(batch is not None)
+    return batch
+
+
+def _tried(piece: Range, text: memoryview, plan: Plan) -> pa.RecordBatch | None:
+    if piece.buffer.find(b"\\", 0, piece.size) >= 0:
         return None
     try:
         space = plan.spaces.pop()
@@ -270,19 +278,23 @@ class _Values:
         if self._widest < _EXACT_DIGITS:
             return True
         rows = np.flatnonzero(self._widths >= _EXACT_DIGITS)
-        pointed = np.zeros(len(self._widths), np.bool_)
-        pointed[np.searchsorted(offsets, points, "right") - 1] = True
-        real = pointed[rows]
+        if len(points) == len(self._widths):
+            real = np.ones(len(rows), np.bool_)
+        else:
+            pointed = np.zeros(len(self._widths), np.bool_)
+            pointed[np.searchsorted(offsets, points, "right") - 1] = True
+            real = pointed[rows]
         digits = self._widths[rows] + 1 - real
         if powers is not None:
             digits -= powers[rows]
             real |= powers[rows] > 0
         if not (real | (digits <= _EXACT_DIGITS)).all():
             return False
+        digits -= self._first[rows] == _ZERO
         rows = rows[digits > _DOUBLE_DIGITS]
         if not len(rows):
             return True
-        digits = digits[digits > _DOUBLE_DIGITS]
+        digits = digits[digits > _DOUBLE_DIGITS] + (self._first[rows] == _ZERO)
         minus = self._first[rows] == _MINUS
         digits -= minus + leading_zeros(self._data, self._starts[rows] + minus)
         return not (digits > _DOUBLE_DIGITS).any()
