@@ -14,10 +14,11 @@ from arrowsmith.catalog import get_catalog
 from arrowsmith.context import Context
 from arrowsmith.dataset.identity import content_fingerprint, dataset_key
 from arrowsmith.dataset.mapped import Mapped
+from arrowsmith.dataset.paging import LargePageTarget
 from arrowsmith.errors import OptionError
 from arrowsmith.fingerprint import FileState
 from arrowsmith.inputs import Input
-from arrowsmith.location import FileSource, FileTarget
+from arrowsmith.location import FileSource
 from arrowsmith.pipeline.config import RunStats
 from arrowsmith.pipeline.run import Pipeline
 from arrowsmith.plugin.options import build_options
@@ -148,7 +149,7 @@ class _CacheSink:
         options: Any = build_options(
             spec.options_class, {"batch_rows": _BATCH_ROWS, "stream": False}, owner="sink 'arrow'"
         )
-        self._target = FileTarget(path, overwrite=True)
+        self._target = LargePageTarget(path, overwrite=True)
         stamped = schema.with_metadata({**(schema.metadata or {}), **stamp})
         self._sink = catalog.load(spec)(self._target, stamped, options, context)
 
