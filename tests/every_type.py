@@ -274,6 +274,10 @@ def awkward() -> dict[str, pa.Array]:
         "date beyond 9999": _integers(pa.date32(), 32, [(1 << 31) - 1, -(1 << 31), None, 0, 1]),
         "long decimal128": pa.array([digits, -digits] + 3 * [None], pa.decimal128(38, 10)),
         "long decimal256": pa.array([digits * 10**30] + 4 * [None], pa.decimal256(76, 17)),
+        "tensor of numbers": pa.ExtensionArray.from_storage(
+            pa.fixed_shape_tensor(pa.float32(), [2]),
+            pa.array([[1, 2], None, [3, 0.5], [5, 6], [7, 8]], pa.list_(pa.float32(), 2)),
+        ),
         "empty binary": pa.array([b"", b"\0", None, b"a\0", b"\xff"]),
         "binary without NUL": pa.array([b"", b"a", None, b"\xff\xfe", b"1"]),
         "only nulls": pa.nulls(5, pa.int64()),

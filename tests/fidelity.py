@@ -13,7 +13,6 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-import arrowsmith
 import every_type
 from arrowsmith.catalog import get_catalog
 from arrowsmith.errors import ArrowsmithError, SourceEmpty, UnknownFormat
@@ -22,7 +21,9 @@ from arrowsmith.plugin.options import build_options
 from arrowsmith.plugin.specs import Loss, SinkSpec
 from arrowsmith.plugin.types import families
 from arrowsmith.testing.feed import TableFeed
+from carriers import Carrier, PictureCarrier, SeriesCarrier
 
+ALONE = Carrier()
 KINDS = ("equal", "type", "value", "refused")  # from the best to the worst
 
 
@@ -51,7 +52,9 @@ def arrays() -> dict[str, pa.Array]:
     )
 
 
-def write(table: pa.Table, path: Path, options: Mapping[str, Any]) -> tuple[str, ...]:
+def write(
+    table: pa.Table, path: Path, options: Mapping[str, Any], format: str | None = None
+) -> tuple[str, ...]:
     """Write a table through a run in small batches; the warnings of the run."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -59,38 +62,34 @@ def write(table: pa.Table, path: Path, options: Mapping[str, Any]) -> tuple[str,
             TableFeed(table, 3),
             [],
             path,
+            format=format,
             options=options,
             overwrite=True,
             budget="1GB",
             config=PipelineConfig(worker_threads=1),
         ).run()
-    told = tuple(str(one.message) for one in caught)
+    told = tuple(str(one.message) for one in caught if one.category is UserWarning)
     assert told == tuple(stats.warnings)
     return told
 
 
-def read(path: Path) -> pa.Table:
-    """The table of a file, as anyone opens it."""
-    return arrowsmith.open(path, budget="1GB").to_table()
-
-
-def outcome(array: pa.Array, path: Path, **options: Any) -> Outcome:
+def outcome(array: pa.Array, path: Path, made: Format) -> Outcome:
     """Write a table of this column to a path, read it again and compare."""
     try:
-        told = write(pa.table({"c": array}), path, options)
+        told = write(made.carrier.table(array), path, made.options, made.name)
     except ArrowsmithError as error:
         assert not path.exists()
         return Outcome("refused", error=error)
     if not path.stat().st_size:  # a JSON Lines file without rows has no column
         return Outcome("value", None, told)
     try:
-        found = read(path)
+        column = made.carrier.column(path, array.type, made.name)
     except SourceEmpty:  # an array without objects has no column, either
         return Outcome("value", None, told)
     except UnknownFormat as error:
         return Outcome("value", None, told, error)
-    chunks = found.column(0).chunks
-    column = pa.concat_arrays(chunks) if chunks else pa.nulls(0, found.column(0).type)
+    if column is None:
+        return Outcome("value", None, told)
     return Outcome(compared(array, column), column.type, told)
 
 
@@ -120,7 +119,7 @@ def lost_names(kind: pa.DataType) -> set[str]:
         return {str(kind.tz)} - {"None"}
     if pa.types.is_duration(kind):
         return {"duration"}
-    if pa.types.is_string(kind):
+    if pa.types.is_string(kind) or pa.types.is_binary(kind):
         return {"UTC"}  # by a Z
     if isinstance(kind, pa.BaseExtensionType):
         return lost_names(kind.storage_type)
@@ -187,15 +186,23 @@ def plain_type(kind: pa.DataType) -> pa.DataType:
 
 @dataclass(frozen=True)
 class Format:
-    """A column of the matrix: a sink with options, and the suffix that it is known by."""
+    """A column of the matrix: a sink with options, and the suffix that it is known by.
+
+    Attributes:
+        carrier: the table in which a column is written, and where it stands when read.
+        name: given as ``format=``, to write and to read.
+    """
 
     title: str
     suffix: str
     options: Mapping[str, Any]
+    carrier: Carrier = ALONE
+    name: str | None = None
 
     @property
     def spec(self) -> SinkSpec:
-        return get_catalog().sink_for(f"a{self.suffix}")
+        catalog = get_catalog()
+        return catalog.sink(self.name) if self.name else catalog.sink_for(f"a{self.suffix}")
 
     @property
     def losses(self) -> list[Loss]:
@@ -208,9 +215,13 @@ class Format:
             if isinstance(loss, Loss) and loss.types and loss.happens(options)
         ]
 
-    def declared(self, kind: pa.DataType) -> tuple[str, set[str]]:
-        """What is certain for columns of a type, and all that may happen to their values."""
-        mine = [loss for loss in self.losses if loss.concerns(families(kind))]
+    def declared(self, array: pa.Array) -> tuple[str, set[str]]:
+        """What is certain for columns of a type, and all that may happen to these values.
+
+        What concerns any type is said of columns that have no value.
+        """
+        names = families(array.type) - ({"any"} if array.null_count < len(array) else set())
+        mine = [loss for loss in self.losses if loss.concerns(names)]
         certain = worst(loss.kind for loss in mine if not loss.data)
         some = {loss.kind for loss in mine if loss.data}
         if "value" in some:
@@ -226,6 +237,23 @@ FORMATS = {
     name: Format(name, f".{name}", {})
     for name in ("csv", "tsv", "jsonl", "json", "parquet", "arrow", "npy", "npz")
 }
+FORMATS |= {
+    "fastparquet": Format("fastparquet", ".parquet", {}, name="fastparquet"),
+    "tfrecord": Format("tfrecord", ".tfrecord", {}),
+    "text": Format("text", ".txt", {}),
+    "ts": Format("ts", ".ts", {}, SeriesCarrier()),
+    "tsf": Format("tsf", ".tsf", {}, SeriesCarrier()),
+    "image": Format("image", ".tar", {}, PictureCarrier()),
+}
+PLUGINS = frozenset({"fastparquet", "tfrecord", "image"})
+"""Titles of formats that come with a distribution of their own."""
+
+
+def installed(title: str) -> bool:
+    """Whether the plugin of a format is there."""
+    return title not in PLUGINS or title in get_catalog().sinks()
+
+
 VARIANTS: dict[str, Callable[[pa.Array], pa.Array]] = {
     "as it is": lambda array: array,
     "without nulls": lambda array: dense(array),
@@ -254,7 +282,7 @@ def found_in(title: str, name: str, variant: str) -> Outcome:
     made = FORMATS[title]
     with TemporaryDirectory() as folder:
         array = VARIANTS[variant](arrays()[name])
-        return outcome(array, Path(folder) / f"a{made.suffix}", **made.options)
+        return outcome(array, Path(folder) / f"a{made.suffix}", made)
 
 
 # --- the page ------------------------------------------------------------------------------------
@@ -262,14 +290,14 @@ def found_in(title: str, name: str, variant: str) -> Outcome:
 SHOWN = {"csv": "csv, tsv", "jsonl": "jsonl, json"} | {
     name: name for name in ("parquet", "arrow", "npy", "npz")
 }
+SPECIAL = {name: name for name in ("fastparquet", "tfrecord", "text", "ts", "tsf", "image")}
 BEGIN, END = "<!-- written by tests/test_fidelity.py --write -->\n", "<!-- to here -->\n"
 
 
 def cell(title: str, name: str) -> str:
     """What the page says of a column in a format."""
-    kind = arrays()[name].type
     whole, filled = (found_in(title, name, one) for one in ("as it is", "without nulls"))
-    certain, _ = FORMATS[title].declared(kind)
+    certain, _ = FORMATS[title].declared(arrays()[name])
     shown = _shown(filled, certain)
     if arrays()[name].null_count in (0, len(arrays()[name])):
         return _shown(whole, certain)
@@ -289,18 +317,35 @@ def _shown(found: Outcome, certain: str) -> str:
 
 def table() -> str:
     """The rows of the page: a type each."""
-    lines = ["| column | " + " | ".join(SHOWN.values()) + " |", "|---" * (len(SHOWN) + 1) + "|"]
-    for name, array in arrays().items():
-        title = f"{name} `{array.type}`" if name != str(array.type) else f"`{name}`"
-        cells = [cell(one, name) for one in SHOWN]
-        lines.append(f"| {title} | " + " | ".join(cells) + " |")
+    return _table(SHOWN)
+
+
+def special() -> str:
+    """The same for formats that are made for one kind of table."""
+    return _table(SPECIAL)
+
+
+def _table(shown: Mapping[str, str]) -> str:
+    lines = ["| column | " + " | ".join(shown.values()) + " |", "|---" * (len(shown) + 1) + "|"]
+    for name in arrays():
+        cells = [cell(one, name) for one in shown]
+        lines.append(f"| {row_title(name)} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
+
+
+def row_title(name: str) -> str:
+    """A column and its type."""
+    kind = arrays()[name].type
+    return f"{name} `{kind}`" if name != str(kind) else f"`{name}`"
 
 
 def told_losses() -> str:
     """The losses of each sink, as its capabilities have them."""
     lines = []
-    for name in ("csv", "jsonl", "parquet", "arrow", "numpy"):
+    for name in (
+        *("csv", "jsonl", "parquet", "arrow", "numpy"),
+        *("fastparquet", "tfrecord", "text", "timeseries", "image"),
+    ):
         spec = get_catalog().sink(name)
         lines += ["", f"**{name}**" + (" and **json**" if name == "jsonl" else ""), ""]
         lines += [f"- {described(loss)}" for loss in spec.capabilities.losses]

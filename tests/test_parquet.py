@@ -440,6 +440,24 @@ def run_damage(test: str, path: Path, *, footer: int, turns: int, seed: int) -> 
     return int(done.stdout)
 
 
+def test_a_page_that_claims_too_much_is_told_before_anything_is_allocated(tmp_path: Path) -> None:
+    """pyarrow, reading page by page, clears as much memory as a header asks for, up to 2 GB."""
+    path = tmp_path / "a.parquet"
+    rows = pa.table({"x": np.random.default_rng(3).integers(0, 1 << 62, 1_000_000)})
+    whole = {"data_page_size": 8 << 20, "max_rows_per_page": 1 << 20}
+    pq.write_table(rows, path, use_dictionary=False, compression="none", **whole)
+    assert read(path)["x"].equals(rows["x"])
+    data = bytearray(path.read_bytes())
+    header = [0x15, 0, 0x15]  # a page of data, and then its size as a varint, and once more
+    assert [data[4], data[5], data[6]] == header
+    size = next(at for at in range(7, 12) if data[at] < 0x80) - 6
+    place = 7 + size + 1
+    data[place : place + size] = b"\xfe" + b"\xff" * (size - 2) + b"\x7f"
+    path.write_bytes(data)
+    with pytest.raises(DataError, match=r"row group 0: .*the page at byte 4 claims \d+ bytes"):
+        read(path)
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_damage_never_crashes(tmp_path: Path, seed: int) -> None:
     path = tmp_path / "a.parquet"

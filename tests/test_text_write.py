@@ -58,8 +58,10 @@ def test_the_column(tmp_path: Path) -> None:
     """The one called text, the only one, or the one that is named."""
     assert written(tmp_path, {"other": ["a"]}) == b"a\n"
     two = {"one": ["a"], "two": ["b"], "n": [1]}
-    with pytest.raises(SchemaMismatch, match="none called 'text'"):
+    with pytest.raises(SchemaMismatch, match=r"none is called 'text'; .*: one, two"):
         written(tmp_path, two)
+    with pytest.raises(SchemaMismatch, match=r"none among 'n' \(int64\), 'x' \(double\)"):
+        written(tmp_path, {"n": [1], "x": [0.5]})
     with pytest.warns(match="only column 'two' is written"):
         assert written(tmp_path, two, column="two") == b"b\n"
     with pytest.raises(ArrowsmithError, match="'n' is of type int64, not text"):

@@ -83,8 +83,8 @@ def families(kind: pa.DataType) -> frozenset[str]:
       and ``local timestamp`` where the zone is another than UTC;
     - ``dictionary`` and ``dictionary of X`` for each name of its values;
     - ``extension`` and its own name, such as ``arrow.uuid``; of a tensor ``tensor`` alone;
-    - those of the values, items and fields within it; ``inner run_end_encoded`` for such a type in
-      there;
+    - those of the values, items and fields within it; ``inner lists`` and ``inner
+      run_end_encoded`` for such types in there;
     - ``any`` for every type, ``negative scale`` for such decimals, ``empty struct`` for a struct
       without fields.
 
@@ -112,7 +112,7 @@ def families(kind: pa.DataType) -> frozenset[str]:
 def _inside(kinds: list[pa.DataType]) -> frozenset[str]:
     """The names of what stands within a nested type."""
     found = frozenset({"any"}).union(*map(families, kinds))
-    return found | {"inner run_end_encoded"} if "run_end_encoded" in found else found
+    return found | {f"inner {name}" for name in found & {"lists", "run_end_encoded"}}
 
 
 def _own_names(kind: pa.DataType) -> Iterator[str]:

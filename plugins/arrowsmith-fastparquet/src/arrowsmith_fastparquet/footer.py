@@ -59,6 +59,7 @@ class Footer:
         schema: the Arrow schema.
         groups: its row groups, as they stand in the footer.
         size: bytes of the footer.
+        writer: the program that wrote the file.
     """
 
     path: str
@@ -67,6 +68,7 @@ class Footer:
     schema: pa.Schema
     groups: list[Group]
     size: int
+    writer: str
 
     def file(
         self, start: int = 0, held: bytes = b"", dictionary: tuple[str, ...] = ()
@@ -154,6 +156,7 @@ def read_footer(data: Bytes, path: str, memory_limit: int) -> Footer:
     try:
         with _opened(RangeFile(data), None, size, ()) as file:
             metadata = file.metadata
+            writer = metadata.created_by or ""
             schema = file.schema_arrow
             schema.to_string(show_field_metadata=False, show_schema_metadata=False)
         stored = data.read_at(data.size - _TAIL_BYTES - size, size)
@@ -172,7 +175,7 @@ def read_footer(data: Bytes, path: str, memory_limit: int) -> Footer:
         )
     if len(set(schema.names)) < len(schema):
         raise DataError("two columns have the same name", path=path, hint="rename one of them")
-    return Footer(path, data, metadata, schema, groups, size)
+    return Footer(path, data, metadata, schema, groups, size, writer)
 
 
 def _groups(footer: dict[int, Any], width: int) -> list[Group]:

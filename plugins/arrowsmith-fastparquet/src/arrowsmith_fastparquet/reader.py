@@ -63,8 +63,7 @@ class FastparquetReader:
 
     def details(self) -> dict[str, int | str | list[str]]:
         """Row groups and the program that wrote them."""
-        writer = self._footer.metadata.created_by or ""
-        return {"row_groups": len(self._footer.groups), "written_by": writer}
+        return {"row_groups": len(self._footer.groups), "written_by": self._footer.writer}
 
     def splits(self, target: int) -> Iterator[GroupSplit]:
         """Runs of row groups of about ``target`` bytes in the file."""

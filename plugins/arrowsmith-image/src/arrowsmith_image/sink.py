@@ -6,19 +6,18 @@ that the same rows give the same bytes.
 
 from __future__ import annotations
 
-import base64
-import json
 import posixpath
 import re
 import tarfile
 from types import TracebackType
-from typing import Any, BinaryIO, Self
+from typing import BinaryIO, Self
 
 import pyarrow as pa
 
-from arrowsmith.errors import DataError, OptionError, SchemaMismatch
+from arrowsmith.errors import ArrowsmithError, DataError, OptionError, SchemaMismatch
 from arrowsmith.plugin import RunContext, Target
 from arrowsmith_image.bound import check_encoded, is_encoded
+from arrowsmith_image.facts import json_objects
 from arrowsmith_image.options import WriteOptions
 from arrowsmith_image.pixels import encoded_values
 from arrowsmith_image.probe import picture_format
@@ -52,6 +51,8 @@ class ImageSink:
         self._json: list[str] = []
         for field in schema:
             self._sort(field)
+        facts = pa.schema([schema.field(name) for name in self._json])
+        self._objects = json_objects(facts) if self._json else None
         self._told = "json" if "json" not in self._members else "metadata.json"
         self._stream: BinaryIO | None = None
         self._written = self._rows = 0
@@ -75,7 +76,7 @@ class ImageSink:
         keys = batch.column(self._key).to_pylist() if self._key else [None] * len(pictures)
         labels = batch.column(self._label).to_pylist() if self._label else [None] * len(pictures)
         members = {kind: batch.column(name).to_pylist() for kind, name in self._members.items()}
-        told = batch.select(self._json).to_pylist() if self._json else [None] * len(pictures)
+        told = self._facts(batch)
         for row, data in enumerate(pictures):
             if data is None:
                 raise self._bad("a picture that is null")
@@ -93,9 +94,18 @@ class ImageSink:
                         f"{key}.{suffix}", value if isinstance(value, bytes) else value.encode()
                     )
             if told[row] is not None:
-                text = json.dumps(told[row], ensure_ascii=False, default=_plain)
-                self._add(f"{key}.{self._told}", text.encode("utf-8", "replace"))
+                self._add(f"{key}.{self._told}", told[row].encode())
             self._rows += 1
+
+    def _facts(self, batch: pa.RecordBatch) -> list[str] | list[None]:
+        """The columns that have no member of their own, an object for each row."""
+        if self._objects is None:
+            return [None] * batch.num_rows
+        try:
+            return self._objects(batch.select(self._json))
+        except ArrowsmithError as error:
+            error.path = self._target.path
+            raise
 
     def _named(self, name: str | None) -> str:
         """The key of a row: no dot in its last part, no way out of a folder, not the last one."""
@@ -156,9 +166,3 @@ def _header(name: str, size: int) -> bytes:
     info = tarfile.TarInfo(name)
     info.size = size
     return info.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape")
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, bytes):
-        return base64.b64encode(value).decode()
-    return value.isoformat() if hasattr(value, "isoformat") else str(value)

@@ -113,17 +113,19 @@ LOSSES = (
     Loss("dictionaries come back decoded", types=("dictionary",), kind="type"),
     Loss("times are not written", types=_TIMES, kind="refused", when=("times=refuse",)),
     Loss("times come back as int64", types=_TIMES, kind="type", when=("times=int64",)),
+    Loss("integers beyond int64 are refused", types=("uint64",), kind="refused", data=True),
     Loss(
-        "structs, maps, decimals, unions, intervals and views of lists are not written",
+        "structs, maps, decimals, unions, intervals, views of lists and lists of lists are not"
+        " written",
         types=(
-            *("struct", "map", "decimal", "union", "interval"),
-            *("list_view", "large_list_view", "run_end_encoded"),
+            *("struct", "map", "decimal", "union", "interval", "inner lists"),
+            *("list_view", "large_list_view", "run_end_encoded", "dictionary of lists"),
         ),
         kind="refused",
     ),
-    Loss("a null within a list is refused", types=("lists",), kind="refused", data=True),
-    "lists of lists are not written",
-    "a column of nothing but nulls is not there when read again",
+    Loss("a null within a list is refused", types=("lists", "tensor"), kind="refused", data=True),
+    Loss("a column of nothing but nulls is not there when read again", types=("any",), data=True),
+    "metadata of the schema and its fields is dropped, and so is what may not be null",
     "lists that have one value throughout come back as values, unless features= says otherwise",
 )
 

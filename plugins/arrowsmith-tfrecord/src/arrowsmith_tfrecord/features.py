@@ -133,7 +133,10 @@ def part_of(feature: Feature, column: pa.Array, warn: Callable[[str], None]) -> 
     if pa.types.is_dictionary(values.type):
         values = _looked_up(values)
     if values.null_count:
-        raise DataError(f"column '{feature.name}' has a null within a list, which no Example has")
+        raise DataError(
+            f"column '{feature.name}' has a null within a list, which no Example has",
+            hint="fill it, or leave the column out",
+        )
     counts = np.where(present, counts, 0)
     if feature.kind == FLOAT:
         return _floats(present, counts, values, feature, warn)

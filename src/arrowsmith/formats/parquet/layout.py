@@ -91,6 +91,14 @@ def damaged(error: Exception, path: str, place: str) -> DataError:
     return DataError(f"it cannot be read: {error}", path=path, place=place, hint=hint)
 
 
+def first_page(column: pq.ColumnChunkMetaData) -> int:
+    """Where the pages of a column begin in the file."""
+    start: int = column.data_page_offset
+    if column.has_dictionary_page and column.dictionary_page_offset:
+        start = min(start, column.dictionary_page_offset)
+    return start
+
+
 def check_group(
     metadata: pq.FileMetaData, number: int, leaves: list[int], file_size: int, path: str
 ) -> Group:
@@ -113,9 +121,7 @@ def check_group(
                 place=place,
                 hint="open the directory's data files instead of the summary",
             )
-        start = column.data_page_offset
-        if column.has_dictionary_page and column.dictionary_page_offset:
-            start = min(start, column.dictionary_page_offset)
+        start = first_page(column)
         size, before = column.total_compressed_size, column.total_uncompressed_size
         if start < len(MAGIC) or size < 0 or before < 0 or start + size > file_size:
             raise DataError(

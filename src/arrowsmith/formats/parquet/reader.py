@@ -21,8 +21,10 @@ from arrowsmith.formats.parquet.layout import (
     check_ends,
     check_group,
     damaged,
+    first_page,
     leaf_types,
 )
+from arrowsmith.formats.parquet.pages import check_pages
 from arrowsmith.formats.parquet.ranges import open_bytes, spooled
 from arrowsmith.formats.parquet.stats import group_stats
 from arrowsmith.plugin import ColumnStats, RunContext, ScanRequest, Source
@@ -302,6 +304,8 @@ class GroupTask:
         wanted = self._group.rows if self._limit is None else min(self._limit, self._group.rows)
         produced = 0
         try:
+            if self._paged:
+                self._check_pages()
             for batch in self._batches():
                 batch.validate(full=True)
                 self._reader._ctx.check_cancelled()
@@ -321,17 +325,25 @@ class GroupTask:
                 place=place,
             )
 
+    def _check_pages(self) -> None:
+        group = self._reader._metadata.row_group(self._group.number)
+        for leaf in self._projection.leaves:
+            column = group.column(leaf)
+            start = first_page(column)
+            size = column.total_compressed_size
+            check_pages(self._reader._data, start, size, column.num_values)
+
     def _batches(self) -> Iterator[pa.RecordBatch]:
         rows = self._batch_rows()
         if rows > _PROBE_ROWS and self._has_dictionary():
-            first = next(self._decoded(_PROBE_ROWS, paged=True), None)
+            first = next(self._decoded(_PROBE_ROWS), None)
             if first is not None and first.num_rows:
                 self._row_bytes = max(self._row_bytes, first.nbytes // first.num_rows)
                 rows = self._batch_rows()
-        yield from self._decoded(rows, paged=self._paged)
+        yield from self._decoded(rows)
 
-    def _decoded(self, rows: int, *, paged: bool) -> Iterator[pa.RecordBatch]:
-        buffer_size = _PAGE_BUFFER_BYTES if paged else 0
+    def _decoded(self, rows: int) -> Iterator[pa.RecordBatch]:
+        buffer_size = _PAGE_BUFFER_BYTES if self._paged else 0
         with self._reader._open(self._reader._metadata, buffer_size) as file:
             batches = file.reader.iter_batches(
                 rows,
@@ -340,7 +352,8 @@ class GroupTask:
                 use_threads=self._threads,
             )
             for batch in batches:
-                yield batch.select(self._projection.names)
+                names = self._projection.names
+                yield batch if batch.schema.names == names else batch.select(names)
 
     def _batch_rows(self) -> int:
         request = self._request

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from arrowsmith.errors import DataError, SchemaMismatch, TargetError
 from arrowsmith.formats.text.options import TextWriteOptions
+from arrowsmith.kernels.plain import unwrapped
 from arrowsmith.kernels.scalars import text_scalar
 from arrowsmith.plugin import check_columns
 from arrowsmith.plugin.protocols import Chunk, RunContext, Source, Target
@@ -19,6 +20,7 @@ _ROWS = 1 << 16
 _BYTES = 2 << 20
 _ENCODE_COST = 3.0
 _ESCAPE_COST = 8.0
+_SHOWN = 5  # columns by name
 _WIDE_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -157,10 +159,17 @@ def _chosen(schema: pa.Schema, given: str | None, path: str) -> str:
         return "text"
     if len(schema) == 1 and texts:
         return texts[0]
+    if not texts:
+        shown = ", ".join(f"'{field.name}' ({field.type})" for field in list(schema)[:_SHOWN])
+        raise SchemaMismatch(
+            f"text files hold one column of text, and there is none among {shown}",
+            path=path,
+            hint="cast one with --transform cast:columns=NAME:string, or choose another format",
+        )
     raise SchemaMismatch(
-        f"text files hold one column of text, and there is none called 'text' among {len(schema)}",
+        f"text files hold one column of text, and of {len(texts)} none is called 'text'",
         path=path,
-        hint="say which with -w column=NAME",
+        hint=f"say which with -w column=NAME: {', '.join(texts[:_SHOWN])}",
     )
 
 
@@ -174,8 +183,7 @@ def _is_text(kind: pa.DataType) -> bool:
 
 
 def _plain(array: pa.Array) -> pa.StringArray:
-    if pa.types.is_dictionary(array.type):
-        array = array.dictionary_decode()
+    array = unwrapped(array)
     return array if pa.types.is_string(array.type) else array.cast(pa.string())
 
 

@@ -14,6 +14,8 @@ from arrowsmith.kernels.frequency import Frequency, parse_frequency
 from arrowsmith.kernels.plain import unwrapped_type
 from arrowsmith.plugin import check_columns
 
+_SHOWN = 5  # columns by name
+
 
 @dataclass(frozen=True, slots=True)
 class Columns:
@@ -70,8 +72,10 @@ def columns_of(schema: pa.Schema, options: TimeSeriesWriteOptions, name: str) ->
     )
     check_columns(schema, values, fits=fits, wanted="lists of numbers" if lists else "numbers")
     if not values:
+        shown = ", ".join(f"'{field.name}' ({field.type})" for field in list(schema)[:_SHOWN])
         raise SchemaMismatch(
-            "there is no column of numbers, or of lists of numbers", hint="values="
+            f"there is no column of numbers, or of lists of numbers, among {shown}",
+            hint="cast one with --transform cast:columns=NAME:float64",
         )
     if kind == "tsf" and len(values) > 1:
         raise SchemaMismatch(

@@ -94,7 +94,12 @@ def render(batch: pa.RecordBatch, columns: Columns, path: str) -> Lines:
         and len(columns.values) == 1
         and not lengths.all()
     ):
-        raise DataError("a series without a value and a label has no line in .ts", path=path)
+        raise DataError(
+            f"column '{columns.values[0]}' has a series without a value, and without a label it has"
+            " no line in .ts",
+            path=path,
+            hint="filter such rows out, or write .tsf",
+        )
     names = (_name(batch, columns, 0), _name(batch, columns, batch.num_rows - 1))
     times = _times(batch, columns, bounds, path)
     return Lines(names, heads, bodies, tails, lengths, times, labels, missing)
