@@ -418,6 +418,10 @@ def test_long_records() -> None:
         ("a.csv", b"a,\0\n", Match.VETO),
         ("a.json", b'{"a": 1, "b": 2}\n{"a": 1, "b": 3}\n', Match.NO),
         ("a.bin", bytes(range(1, 256)) * 9, Match.NO),
+        ("-", b'a,b\n1,"x, y\nz ""2"""\n3,"open and, cut', Match.LIKELY),
+        ("-", b"a,b\n" + b"1,2\n" * 18 + b"1,2,3\n", Match.LIKELY),  # one is damaged
+        ("-", b"a,b\n1,2\n1,2,3\n", Match.NO),
+        ("-", b'5" pipe\n6" pipe, long\n7" pipe\n', Match.NO),
     ],
 )
 def test_probe(name: str, head: bytes, match: Match) -> None:
