@@ -194,7 +194,7 @@ class TransformContract(PluginContract):
 
     def _made(self) -> Any:
         options: Any = build_options(
-            self.spec.options, self.options, owner=f"transform '{self.name}'"
+            self.spec.options_class, self.options, owner=f"transform '{self.name}'"
         )
         return get_catalog().load(self.spec)(options, KitContext())
 
