@@ -150,7 +150,9 @@ class Spans:
         the largest is."""
         ranks: Words = self._scratch.array("ranks", len(self.starts), np.uint64)
         ranks[:] = self.first.view(">u8")
-        return np.flatnonzero(ranks == ranks.min()), np.flatnonzero(ranks == ranks.max())
+        same: NDArray[np.bool_] = self._scratch.array("same", len(ranks), np.bool_)
+        smallest = np.flatnonzero(np.equal(ranks, ranks.min(), out=same))
+        return smallest, np.flatnonzero(np.equal(ranks, ranks.max(), out=same))
 
 
 def _everywhere(data: pa.Buffer, kind: np.dtype[np.void]) -> NDArray[np.void]:

@@ -90,12 +90,12 @@ class Frequent:
         if len(sample) < len(codes):
             again = np.flatnonzero(sample[1:] == sample[:-1])
             if len(sample) - len(again) > _FEW:
-                found, counts = _runs(sample[again])
+                found, counts = _runs(sample[again], scratch)
                 return Part(named(found), (counts + 1) * sampling.STEP, sampling.STEP)
             sample = scratch.array("sorted", len(codes), codes.dtype)
             sample[:] = codes
             sample.sort()
-        found, counts = _runs(sample)
+        found, counts = _runs(sample, scratch)
         if len(found) <= 2 * self._most:
             return self.trimmed(Part(named(found), counts, 1))
         most = _largest(counts, self._most)
@@ -186,11 +186,13 @@ def representatives(values: pa.Array, codes: Codes, wanted: Codes) -> pa.Array:
     return values.take(int64_array(found))
 
 
-def _runs(ascending: Codes) -> tuple[Codes, NDArray[np.int64]]:
+def _runs(ascending: Codes, scratch: Scratch) -> tuple[Codes, NDArray[np.int64]]:
     """The distinct ones among codes in ascending order, and how often each occurs."""
     if not len(ascending):
         return ascending, np.empty(0, np.int64)
-    starts = np.concatenate([[0], np.flatnonzero(ascending[1:] != ascending[:-1]) + 1])
+    other = scratch.array("other", len(ascending) - 1, np.bool_)
+    np.not_equal(ascending[1:], ascending[:-1], out=other)
+    starts = np.concatenate([[0], np.flatnonzero(other) + 1])
     ends = np.concatenate([starts[1:], [len(ascending)]])
     return ascending[starts], ends - starts
 
