@@ -8,15 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import groupby, pairwise
 
 import numpy as np
 import pyarrow as pa
 
 from arrowsmith_tfrecord.arrays import built
-from arrowsmith_tfrecord.kinds import BYTES, FLOAT, INT, NAMES, Column, Key
+from arrowsmith_tfrecord.kinds import NAMES, SCALAR, Column, Key
+from arrowsmith_tfrecord.regular import Due, Found, can_be_due, in_order
 from arrowsmith_tfrecord.structure import FIRST, Entries, Names, entries_of
 from arrowsmith_tfrecord.values import Located, Values, lists_of, values_of
 from arrowsmith_tfrecord.wire import Flags, Ints, Octets, offsets_of, walk
+
+_MOST_DUE = 64  # features, of which going through their order is sooner done than the long way
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +28,11 @@ class Layout:
     """Which columns are decoded, and how their features are found.
 
     Attributes:
-        columns: in the order of kinds, so that those of one kind are decoded together.
+        columns: in an order in which those of one kind and shape, which are decoded together, are
+            neighbours.
         order: the place in ``columns`` of each column asked for.
         names: of the columns, and behind them of features that are known but not asked for.
+        due: the order in which Examples usually have all of these; empty where that does not help.
         sequence: the records are SequenceExamples.
         strict: a feature of another name contradicts what was inferred.
         schema: of the columns asked for.
@@ -35,6 +41,7 @@ class Layout:
     columns: tuple[Column, ...]
     order: tuple[int, ...]
     names: Names
+    due: tuple[Due, ...]
     sequence: bool
     strict: bool
     schema: pa.Schema
@@ -42,15 +49,35 @@ class Layout:
     @classmethod
     def of(
         cls, wanted: Sequence[Column], known: Sequence[Key], schema: pa.Schema,
-        *, sequence: bool, strict: bool,
+        *, usual: Sequence[Key], sequence: bool, strict: bool,
     ) -> Layout:  # fmt: skip
-        """The layout for columns that are asked for, of those whose keys are known."""
-        columns = sorted(set(wanted), key=lambda one: (one.key[0], one.tag or 0, one.name))
+        """The layout for columns that are asked for, of those whose keys are known.
+
+        Args:
+            usual: the order in which records have their features.
+        """
+        columns = sorted(set(wanted), key=_alike)
         keys = [column.key for column in columns]
         others = [key for key in known if key not in set(keys)]
         order = tuple(columns.index(column) for column in wanted)
         names = Names([*keys, *others])
-        return cls(tuple(columns), order, names, sequence, strict, schema)
+        due = () if sequence else _due(columns, usual)
+        return cls(tuple(columns), order, names, due, sequence, strict, schema)
+
+
+def _alike(column: Column) -> tuple[bool, int, int, str]:
+    shape = -1 if column.shape is None else column.shape
+    return column.key[0], column.tag or 0, shape, column.name
+
+
+def _due(columns: Sequence[Column], usual: Sequence[Key]) -> tuple[Due, ...]:
+    if len(usual) > _MOST_DUE or not all(can_be_due(name) for _, name in usual):
+        return ()
+    places = {column.key: place for place, column in enumerate(columns)}
+    return tuple(
+        Due(key[1], place, 0 if place is None else columns[place].tag or 0)
+        for key, place in ((key, places.get(key)) for key in usual)
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,23 +135,36 @@ class Group:
     steps: Ints | None
 
 
+@dataclass(frozen=True, slots=True)
+class Features:
+    """The lists of columns, behind one another by column, of each in the order of the rows.
+
+    Attributes:
+        rows: of the lists.
+        bounds: where each column begins in ``rows``, and where the last ends.
+        present: of each column, which rows have it; None for all.
+        start, stop: of the lists.
+        steps: of feature lists, for each column and row that has one, how many lists are in it.
+    """
+
+    rows: Ints
+    bounds: Ints
+    present: Sequence[Flags | None]
+    start: Ints
+    stop: Ints
+    steps: Sequence[Ints] | None
+
+
 def decode(octets: Octets, starts: Ints, stops: Ints, layout: Layout) -> Decoded:
     """Columns of the records that stand at ``starts`` to ``stops``."""
     rows = len(starts)
     result = Decoded(np.zeros(rows, np.bool_))
-    entries = entries_of(octets, starts, stops, layout.names, result.odd, sequence=layout.sequence)
-    if result.odd.any():
-        return result
-    if layout.strict:
-        _find_unknown(octets, entries, result)
-    arrays: list[pa.Array] = []
-    lists = [column.key[0] for column in layout.columns]
-    middle = lists.index(True) if True in lists else len(lists)
-    for first, last, sequence in ((0, middle, False), (middle, len(lists), True)):
-        if first < last:
-            group = grouped(octets, entries, rows, first, last, sequence, result.odd)
-            if not result.odd.any():
-                arrays += _columns(octets, layout.columns[first:last], group, rows, result)
+    found = in_order(octets, starts, stops, layout.due) if layout.due else None
+    if found is not None:
+        features = _in_columns(found, layout.columns, rows)
+        arrays = _arrays(octets, layout.columns, features, rows, result)
+    else:
+        arrays = _any_order(octets, starts, stops, layout, result)
     if result.odd.any() or result.misfits:
         return result
     chosen = [arrays[place] for place in layout.order]
@@ -134,6 +174,53 @@ def decode(octets: Octets, starts: Ints, stops: Ints, layout: Layout) -> Decoded
         else _without_columns(rows, layout.schema)
     )
     return result
+
+
+def _any_order(
+    octets: Octets, starts: Ints, stops: Ints, layout: Layout, result: Decoded
+) -> list[pa.Array]:
+    """The arrays of records that have their features in any order."""
+    rows = len(starts)
+    entries = entries_of(octets, starts, stops, layout.names, result.odd, sequence=layout.sequence)
+    if result.odd.any():
+        return []
+    if layout.strict:
+        _find_unknown(octets, entries, result)
+    arrays: list[pa.Array] = []
+    lists = [column.key[0] for column in layout.columns]
+    middle = lists.index(True) if True in lists else len(lists)
+    for first, last, sequence in ((0, middle, False), (middle, len(lists), True)):
+        if first < last:
+            group = grouped(octets, entries, rows, first, last, sequence, result.odd)
+            if not result.odd.any():
+                columns = layout.columns[first:last]
+                features = _located(octets, columns, group, rows, result)
+                if features is not None:
+                    arrays += _arrays(octets, columns, features, rows, result)
+    return arrays
+
+
+def _in_columns(found: dict[int, Found], columns: Sequence[Column], rows: int) -> Features:
+    """What was found of each column, one behind the other."""
+    every, none = np.arange(rows), Found(np.zeros(0, np.int64), *[np.zeros(0, np.int64)] * 2)
+    parts = [found.get(place, none) for place in range(len(columns))]
+    present: list[Flags | None] = []
+    for part in parts:
+        flags = None
+        if part.rows is not None:
+            flags = np.zeros(rows, np.bool_)
+            flags[part.rows] = True
+        present.append(flags)
+    if not parts:
+        parts = [none]
+    return Features(
+        np.concatenate([every if part.rows is None else part.rows for part in parts]),
+        offsets_of(np.array([len(part.start) for part in parts[: len(columns)]], np.int64)),
+        present,
+        np.concatenate([part.start for part in parts]),
+        np.concatenate([part.stop for part in parts]),
+        None,
+    )
 
 
 def _without_columns(rows: int, schema: pa.Schema) -> pa.RecordBatch:
@@ -178,10 +265,10 @@ def grouped(
     return Group(record, bounds, present, steps.start[order], steps.stop[order], counts)
 
 
-def _columns(
+def _located(
     octets: Octets, columns: Sequence[Column], group: Group, rows: int, result: Decoded
-) -> list[pa.Array]:
-    """The arrays of a group's columns, unless something does not fit."""
+) -> Features | None:
+    """The lists of a group's features; None where something does not fit."""
     steps = group.steps
     bounds = group.bounds
     record = group.rows
@@ -197,29 +284,39 @@ def _columns(
     if other.any():
         _find_kinds(columns, bounds, record, located, other, result)
     if result.odd.any() or result.misfits:
-        return []
+        return None
     present = [row if not row.all() else None for row in group.present]
-    if steps is None and without.any():  # a feature without a kind is none
-        kept = ~without
-        present = [
-            _less(group.present[place], record[bounds[place] : bounds[place + 1]],
-                  kept[bounds[place] : bounds[place + 1]])
-            for place in range(len(columns))
-        ]  # fmt: skip
-        bounds = offsets_of(kept)[bounds]
-        record = record[kept]
-        located = Located(located.tag[kept], located.start[kept], located.stop[kept])
-    arrays: list[pa.Array] = []
-    for kind in (0, BYTES, FLOAT, INT):  # as the columns are sorted
-        inside = [place for place, column in enumerate(columns) if (column.tag or 0) == kind]
-        if not inside:
-            continue
+    if steps is not None:
+        lists = [steps[low:high] for low, high in pairwise(group.bounds.tolist())]
+        return Features(record, bounds, present, located.start, located.stop, lists)
+    if not without.any():
+        return Features(record, bounds, present, located.start, located.stop, None)
+    kept = ~without  # a feature without a kind is none
+    present = [
+        _less(group.present[place], record[low:high], kept[low:high])
+        for place, (low, high) in enumerate(pairwise(bounds.tolist()))
+    ]
+    return Features(
+        record[kept], offsets_of(kept)[bounds], present,
+        located.start[kept], located.stop[kept], None,
+    )  # fmt: skip
+
+
+def _arrays(
+    octets: Octets, columns: Sequence[Column], features: Features, rows: int, result: Decoded
+) -> list[pa.Array]:
+    """The arrays of columns, unless something does not fit."""
+    bounds, record = features.bounds, features.rows
+    arrays: list[pa.Array | None] = []
+    for (kind, shape), alike in groupby(columns, lambda one: (one.tag or 0, one.shape)):
+        inside = range(len(arrays), len(arrays) + len(list(alike)))
         if kind == 0:
             arrays += [pa.nulls(rows)] * len(inside)
             continue
         start, stop = int(bounds[inside[0]]), int(bounds[inside[-1] + 1])
         wrong = np.zeros(stop - start, np.bool_)
-        values = values_of(kind, octets, located.start[start:stop], located.stop[start:stop], wrong)
+        lists = features.start[start:stop], features.stop[start:stop]
+        values = values_of(kind, octets, *lists, wrong, single=shape == SCALAR)
         result.odd[record[start:stop][wrong]] = True
         if wrong.any():
             return []
@@ -229,11 +326,10 @@ def _columns(
             part = _part(values, low, high, int(ends[low]), int(ends[high]))
             column = columns[place]
             if not _fits(column, part, record[start + low : start + high], result):
+                arrays.append(None)  # the rows are decoded again, without those that do not fit
                 continue
-            here = None
-            if steps is not None:
-                here = steps[group.bounds[place] : group.bounds[place + 1]]
-            array = built(column, octets, rows, present[place], here, part)
+            steps = None if features.steps is None else features.steps[place]
+            array = built(column, octets, rows, features.present[place], steps, part)
             if column.text and not _is_text(array):
                 _find_text(column, octets, part, record[start + low : start + high], result)
             arrays.append(array)

@@ -18,7 +18,8 @@ import numpy as np
 from arrowsmith.errors import BudgetExceeded, DataError
 from arrowsmith.plugin import RunContext, Source
 from arrowsmith.plugin.feed import Buffers, Feed
-from arrowsmith_tfrecord.crc import length_crcs, masked_crc, payload_crcs
+from arrowsmith_tfrecord import crc
+from arrowsmith_tfrecord.crc import length_crcs, masked_crc
 from arrowsmith_tfrecord.wire import PAD, Flags, Ints, Octets
 
 HEADER = 12
@@ -175,16 +176,17 @@ def cut(
 def _frames(buffer: bytearray, size: int, rows: int) -> tuple[list[int], int]:
     """Where the frames that are whole within ``buffer[:size]`` begin, and where the last ends."""
     starts: list[int] = []
-    add = starts.append
-    at, last, length = 0, size - AROUND, _length
-    for _ in range(rows):  # the only turn that each record takes, but for its checksum
+    add, last = starts.append, size - AROUND
+    if last < 0:
+        return starts, 0
+    at, length = 0, Octets(buffer).view("<u8").item
+    for _ in range(rows):  # the only turn that each record takes
         if at > last:
             break
-        end = at + AROUND + length(buffer, at)[0]
-        if end > size:
-            break
         add(at)
-        at = end
+        at += AROUND + length(at)
+    if at > size:  # the last is not whole
+        at = starts.pop()
     return starts, at
 
 
@@ -257,6 +259,5 @@ def _check_length(
 
 def wrong_payloads(run: Run) -> Flags:
     """Which records have another checksum than their frame says."""
-    stored = Octets(run.buffer).view("<u4")[run.stops]
     with memoryview(run.buffer) as view:
-        return stored != payload_crcs(view, run.starts, run.stops)
+        return crc.wrong_payloads(view, run.starts, run.stops)

@@ -322,6 +322,7 @@ class TfrecordReader:
                 wanted,
                 [column.key for column in self._columns],
                 schema,
+                usual=self._learner.order,
                 sequence=self._payload == "sequence",
                 strict=strict and set(schema.names) == set(self._schema.names),
             )

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 import pyarrow as pa
@@ -26,6 +27,7 @@ from arrowsmith_tfrecord.wire import (
     Octets,
     copy_ragged,
     offsets_of,
+    short_varints,
     walk,
 )
 
@@ -63,7 +65,8 @@ class Entries:
 class Names:
     """Names that are looked for, as words of eight bytes.
 
-    What is done for a name is in proportion to its length, however long others are.
+    As many words go into their hashes as tell them apart; the others are compared. What is done for
+    a name is in proportion to its length, however long others are.
 
     Example:
         >>> names = Names([(False, "label"), (False, "image")])
@@ -76,25 +79,31 @@ class Names:
         self._starts, self._lengths = ends[:-1], np.diff(ends)
         self._longest = int(self._lengths.max(initial=0))
         self._sequence = np.array([sequence for sequence, _ in keys], np.bool_)
-        hashes = _hashes(self._octets, self._starts, self._lengths, self._sequence)
+        self._hashed = 1
+        while True:
+            hashes = self._hashes(self._octets, self._starts, self._lengths, self._sequence)
+            if WORD * self._hashed >= self._longest or len(np.unique(hashes)) == len(keys):
+                break
+            self._hashed *= 2
         self._order = np.argsort(hashes, kind="stable")
-        self._hashes = hashes[self._order]
+        self._sorted = hashes[self._order]
 
     def find(self, octets: Octets, starts: Ints, stops: Ints, sequence: Flags) -> Ints:
         """The place of each name, or -1."""
-        if not len(self._hashes) or not len(starts):
+        if not len(self._sorted) or not len(starts):
             return np.full(len(starts), -1, np.int64)
         lengths = stops - starts
         short = lengths
         if int(lengths.max()) > self._longest:  # such are none of ours
             short = np.where(lengths > self._longest, 0, lengths)
-        hashes = _hashes(octets, starts, short, sequence)
-        found = np.searchsorted(self._hashes, hashes)
-        found[found == len(self._hashes)] = 0
+        hashes = self._hashes(octets, starts, short, sequence)
+        found = np.searchsorted(self._sorted, hashes)
+        found[found == len(self._sorted)] = 0
         names = self._order[found]
         same = (self._lengths[names] == lengths) & (self._sequence[names] == sequence)
+        lengths = np.where(same, lengths, 0)
         theirs = self._starts[names]
-        for place, rest in _words(np.where(same, lengths, 0)):
+        for place, rest in _words(lengths, self._longest):
             one = _word(octets, starts, lengths, place, rest)
             other = _word(self._octets, theirs, lengths, place, rest)
             if rest is None:
@@ -104,37 +113,52 @@ class Names:
         names[~same] = -1
         return names
 
+    def _hashes(
+        self, octets: Octets, starts: Ints, lengths: Ints, sequence: Flags
+    ) -> NDArray[np.uint64]:
+        hashes = lengths.astype(np.uint64) * np.uint64(2) + sequence.astype(np.uint64)
+        for place, rest in islice(_words(lengths, self._longest), self._hashed):
+            word = _word(octets, starts, lengths, place, rest)
+            if rest is None:
+                hashes = _mixed(hashes, word)
+            else:
+                hashes[rest] = _mixed(hashes[rest], word)
+        return hashes
 
-def _words(lengths: Ints) -> Iterator[tuple[int, Ints | None]]:
-    """The words of texts one after another, each with the texts that have it; None for all."""
+
+def _words(lengths: Ints, longest: int) -> Iterator[tuple[int, Ints | None]]:
+    """The words of texts, each with the texts that have it; None for all.
+
+    The first, then the last, since names often differ in one of these; then those between.
+    """
+    if not len(lengths):
+        return
+    yield 0, None
     rest: Ints | None = None
-    for place in range(0, int(lengths.max(initial=0)), WORD):
-        longer = lengths > place if rest is None else lengths[rest] > place
-        if not longer.all():
-            rest = np.flatnonzero(longer) if rest is None else rest[longer]
+    places = [max(longest, WORD), *range(WORD, max(longest - WORD, 0), WORD)]
+    for number, place in enumerate(places):
+        longer = lengths if rest is None else lengths[rest]
+        has = longer > (place + WORD if number else WORD)
+        if np.count_nonzero(has) < len(has):
+            rest = np.flatnonzero(has) if rest is None else rest[has]
+            if not len(rest):
+                return
         yield place, rest
 
 
 def _word(
     octets: Octets, starts: Ints, lengths: Ints, place: int, rest: Ints | None
 ) -> NDArray[np.uint64]:
-    """The word of texts at a place, zeros behind their end."""
+    """The word of texts at a place, or their last where they are not so long; of texts that are
+    shorter than a word, zeros behind their end."""
     if rest is not None:
         starts, lengths = starts[rest], lengths[rest]
-    word: NDArray[np.uint64] = octets.view("<u8")[starts + place]
-    word &= _KEEP[np.minimum(lengths - place, WORD)]
+    if place:
+        starts = starts + np.minimum(place, lengths - WORD)
+    word: NDArray[np.uint64] = octets.view("<u8")[starts]
+    if not place and int(lengths.min()) < WORD:
+        word &= _KEEP[np.minimum(lengths, WORD)]
     return word
-
-
-def _hashes(octets: Octets, starts: Ints, lengths: Ints, sequence: Flags) -> NDArray[np.uint64]:
-    hashes = lengths.astype(np.uint64) * np.uint64(2) + sequence.astype(np.uint64)
-    for place, rest in _words(lengths):
-        word = _word(octets, starts, lengths, place, rest)
-        if rest is None:
-            hashes = _mixed(hashes, word)
-        else:
-            hashes[rest] = _mixed(hashes[rest], word)
-    return hashes
 
 
 _KEEP = np.array([(1 << 8 * size) - 1 for size in range(WORD + 1)], np.uint64)
@@ -183,26 +207,12 @@ def _entries(octets: Octets, maps: Fields, odd: Flags) -> tuple[Ints, Ints, Ints
     if not plain.all():
         fields = fields.where(plain)
     record = maps.owner[fields.owner]
-    wrong = np.zeros(len(record), np.bool_)
-    parts = walk(octets, fields.start, fields.stop, wrong)
-    # each entry has a name and a value; writers put the name first
+    usual = _usual(octets, fields.start, fields.stop)
+    if usual is not None:
+        return record, *usual, fields.stop
     count = len(record)
-    usual = len(parts.tag) == 2 * count
-    if usual:
-        usual = bool(
-            (parts.tag[:count] == FIRST).all()
-            and (parts.tag[count:] == SECOND).all()
-            and (parts.owner[:count] == parts.owner[count:]).all()
-        )
-    if usual:
-        odd[record[wrong]] = True
-        return (
-            record[parts.owner[:count]],
-            parts.start[:count],
-            parts.stop[:count],
-            parts.start[count:],
-            parts.stop[count:],
-        )
+    wrong = np.zeros(count, np.bool_)
+    parts = walk(octets, fields.start, fields.stop, wrong)
     key, value = parts.tag == FIRST, parts.tag == SECOND
     keys = np.bincount(parts.owner[key], minlength=count)
     values = np.bincount(parts.owner[value], minlength=count)
@@ -215,6 +225,26 @@ def _entries(octets: Octets, maps: Fields, odd: Flags) -> tuple[Ints, Ints, Ints
     bounds[3, parts.owner[value]] = parts.stop[value]
     sound = ~wrong
     return record[sound], *(row[sound] for row in bounds)  # type: ignore[return-value]
+
+
+def _usual(octets: Octets, starts: Ints, stops: Ints) -> tuple[Ints, Ints, Ints] | None:
+    """Of entries that are a name and then a value, where the name begins and ends, and where the
+    value begins; None if others are among them."""
+    if not len(starts):
+        return None
+    words = octets.view("<i8")
+    word = words[starts]
+    size, width = short_varints(word >> 8)
+    key_start = starts + (width + 1)
+    key_stop = key_start + size
+    if np.count_nonzero((word & 0xFF == FIRST) & (key_stop < stops)) < len(starts):
+        return None
+    word = words[key_stop]
+    size, width = short_varints(word >> 8)
+    begin = key_stop + (width + 1)
+    if np.count_nonzero((word & 0xFF == SECOND) & (begin + size == stops)) < len(starts):
+        return None
+    return key_start, key_stop, begin
 
 
 def _check_text(octets: Octets, starts: Ints, stops: Ints, records: Ints, odd: Flags) -> None:

@@ -16,12 +16,15 @@ from numpy.typing import NDArray
 from arrowsmith_tfrecord.kinds import BYTES, FLOAT, INT
 from arrowsmith_tfrecord.structure import FIRST
 from arrowsmith_tfrecord.wire import (
+    FAR,
+    LEN,
     PAD,
     Flags,
     Ints,
     Octets,
     copy_ragged,
     offsets_of,
+    short_varints,
     spread,
     varints,
     walk,
@@ -69,13 +72,15 @@ def lists_of(octets: Octets, starts: Ints, stops: Ints, wrong: Flags) -> Located
     Args:
         wrong: one a feature, set where it has several kinds or is none.
     """
-    fields = walk(octets, starts, stops, wrong)
     count = len(starts)
-    if len(fields.owner) == count and bool(((fields.tag & 7) == 2).all()):
-        number = fields.tag >> 3
-        every = bool((number <= INT).all()) and bool((np.diff(fields.owner) == 1).all())
-        if every:
-            return Located(number, fields.start, fields.stop)
+    word = octets.view("<i8")[starts]
+    size, width = short_varints(word >> 8)
+    begin = starts + (width + 1)
+    kind = word & 0xFF
+    usual = (kind & 0x87 == LEN) & (kind >= 8) & (kind <= INT << 3 | LEN) & (begin + size == stops)
+    if np.count_nonzero(usual) == count:  # one field each
+        return Located(kind >> 3, begin, stops)
+    fields = walk(octets, starts, stops, wrong)
     known = (fields.tag == 0x0A) | (fields.tag == 0x12) | (fields.tag == 0x1A)
     fields = fields.where(known)
     wrong |= np.bincount(fields.owner, minlength=count) > 1
@@ -86,17 +91,22 @@ def lists_of(octets: Octets, starts: Ints, stops: Ints, wrong: Flags) -> Located
     return Located(tag, start, stop)
 
 
-def values_of(kind: int, octets: Octets, starts: Ints, stops: Ints, wrong: Flags) -> Values:
+def values_of(
+    kind: int, octets: Octets, starts: Ints, stops: Ints, wrong: Flags, *, single: bool = False
+) -> Values:
     """The values of lists of one kind.
 
     Args:
         wrong: one a list, set where only the reference implementation may judge.
+        single: most lists have one value, which is only a hint.
     """
     if kind == BYTES:
         return _bytes(octets, starts, stops, wrong)
     packed, begin = _packed(octets, starts, stops)
     if kind == FLOAT:
         return _floats(octets, packed, begin, stops, wrong)
+    if single and (values := _single_integers(octets, packed, begin, stops)) is not None:
+        return values
     return _integers(octets, packed, begin, stops, wrong)
 
 
@@ -104,14 +114,14 @@ def _packed(octets: Octets, starts: Ints, stops: Ints) -> tuple[Flags, Ints]:
     """Which lists are one packed field, and where values, or the first of their tags, begin."""
     if not len(starts):
         return np.zeros(0, np.bool_), starts
-    data = octets.bytes
-    size = data[starts + 1].astype(np.int64)
-    begin = starts + 2
-    if (size >= 0x80).any():
-        size, begin, good = varints(data, starts + 1)
+    word = octets.view("<i8")[starts]
+    size, width = short_varints(word >> 8)
+    begin = starts + (width + 1)
+    if int(size.max()) == FAR:
+        size, begin, good = varints(octets.bytes, starts + 1)
         size[~good] = -1
-    packed = (data[starts] == FIRST) & (begin + size == stops) & (starts < stops)
-    if packed.all():
+    packed = (word & 0xFF == FIRST) & (begin + size == stops) & (starts < stops)
+    if np.count_nonzero(packed) == len(packed):
         return packed, begin
     begin = np.where(packed, begin, starts)
     return packed | (starts == stops), begin
@@ -143,6 +153,28 @@ def _floats(octets: Octets, packed: Flags, begin: Ints, stops: Ints, wrong: Flag
     places = np.repeat(first, counts)
     inner = spread(np.zeros(len(counts), np.int64), counts)
     return Values(counts, view[places + inner * np.repeat(step, counts)])
+
+
+def _single_integers(octets: Octets, packed: Flags, begin: Ints, stops: Ints) -> Values | None:
+    """The values of lists of one value each; None if not all are."""
+    if np.count_nonzero(packed) < len(packed):
+        if (octets.bytes[begin[~packed]] != _VARINT).any():
+            return None
+        begin = begin + ~packed
+    width = stops - begin
+    if not len(width):
+        return None
+    if int(width.min()) < 1 or int(width.max()) > _LONGEST:
+        return None
+    more = octets.view("<u8")[begin] & _MORE[width]
+    if np.count_nonzero(more != _ALL_BUT_LAST[width]):
+        return None
+    long = np.flatnonzero(width > _WORD)
+    if len(long):
+        last, before = octets.bytes[stops[long] - 1], octets.bytes[stops[long] - 2]
+        if (last > np.where(width[long] == _LONGEST, 1, 0x7F)).any() or (before < 0x80).any():
+            return None
+    return Values(np.ones(len(width), np.int64), _decoded(octets, begin, width))
 
 
 def _integers(octets: Octets, packed: Flags, begin: Ints, stops: Ints, wrong: Flags) -> Values:
@@ -210,10 +242,23 @@ def _decoded(octets: Octets, first: Ints, width: Ints) -> NDArray[np.int64]:
 
 
 _U = np.uint64
+_SIGNS = 0x8080808080808080
+_MORE = np.array([_SIGNS & ((1 << 8 * min(size, _WORD)) - 1) for size in range(_LONGEST + 1)], _U)
+"""Of a word whose first bytes are a varint of so many, the bits that tell whether more follow."""
+_ALL_BUT_LAST = np.array(
+    [_SIGNS & ((1 << 8 * min(max(size - 1, 0), _WORD)) - 1) for size in range(_LONGEST + 1)], _U
+)
 _KEEP = np.array([0x7F7F7F7F7F7F7F7F & ((1 << 8 * size) - 1) for size in range(_WORD + 1)], _U)
 
 
 def _bytes(octets: Octets, starts: Ints, stops: Ints, wrong: Flags) -> Values:
+    one, begin = _packed(octets, starts, stops)  # a single value reaches to the end like these
+    if np.count_nonzero(one) == len(one):
+        full = starts < stops
+        counts = full.astype(np.int64)
+        if np.count_nonzero(full) == len(full):
+            return Values(counts, None, begin, stops)
+        return Values(counts, None, begin[full], stops[full])
     fields = walk(octets, starts, stops, wrong)
     plain = fields.tag == FIRST
     if not plain.all():

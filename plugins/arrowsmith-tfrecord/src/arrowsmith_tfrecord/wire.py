@@ -21,6 +21,8 @@ PAD = 16
 LEN = 2
 _LENGTH_BYTES = 5
 _MOST = 1 << 31
+FAR = 1 << 40
+"""Stands for a length of more than three bytes."""
 _LAST_TAG = (1 << 32) - 1
 _FEW = 4  # cursors, below which a Python loop is quicker than whole-array operations
 
@@ -72,31 +74,23 @@ def walk(octets: Octets, starts: Ints, stops: Ints, odd: Flags) -> Fields:
     owner = np.flatnonzero(starts < stops)
     at, stop = starts[owner], stops[owner]
     found: list[tuple[Ints, Ints, Ints, Ints]] = []
+    words = octets.view("<i8")
     while len(owner) > _FEW:
-        tag = data[at].astype(np.int64)
-        begin = at + 1
-        if (tag >= 0x80).any():
-            tag, begin, good = varints(data, at)
-            if not good.all():
-                odd[owner[~good]] = True
-                tag[~good] = LEN  # whatever: they are left out below
-        kind = tag & 7
-        if (kind == LEN).all():
-            size = data[begin].astype(np.int64)
-            begin = begin + 1
-            if (size >= 0x80).any():
-                size, begin, good = varints(data, begin - 1)
-                size[~good] = _MOST
-            end = begin + size
-        else:
-            begin, end = _ends(data, begin, kind, stop)
-        fits = (end <= stop) & (tag >= 8) & (tag <= _LAST_TAG)
-        if not fits.all():
+        word = words[at]
+        tag = word & 0xFF
+        size, width = short_varints(word >> 8)
+        begin = at + (width + 1)
+        end = begin + size
+        fits = (tag & 0x87 == LEN) & (tag >= 8) & (end <= stop)
+        if np.count_nonzero(fits) < len(fits):
+            tag, begin, end = _fields(data, at, stop, owner, odd)
+            fits = (end <= stop) & (tag >= 8) & (tag <= _LAST_TAG)
+        if np.count_nonzero(fits) < len(fits):
             odd[owner[~fits]] = True
             owner, tag, begin, end, stop = (part[fits] for part in (owner, tag, begin, end, stop))
         found.append((owner, tag, begin, end))
         more = end < stop
-        if more.all():
+        if np.count_nonzero(more) == len(more):
             at = end
         else:
             owner, at, stop = owner[more], end[more], stop[more]
@@ -108,6 +102,17 @@ def walk(octets: Octets, starts: Ints, stops: Ints, odd: Flags) -> Fields:
     if len(found) == 1:
         return Fields(*found[0])
     return Fields(*map(np.concatenate, zip(*found, strict=True)))
+
+
+def _fields(
+    data: NDArray[np.uint8], at: Ints, stop: Ints, owner: Ints, odd: Flags
+) -> tuple[Ints, Ints, Ints]:
+    """Tags, beginnings and ends of fields with any tag."""
+    tag, begin, good = varints(data, at)
+    if not good.all():
+        odd[owner[~good]] = True
+        tag[~good] = LEN  # whatever: they are left out
+    return tag, *_ends(data, begin, tag & 7, stop)
 
 
 def varints(data: NDArray[np.uint8], at: Ints) -> tuple[Ints, Ints, Flags]:
@@ -127,6 +132,18 @@ def varints(data: NDArray[np.uint8], at: Ints) -> tuple[Ints, Ints, Flags]:
         rest = rest[byte >= 0x80]
     good[rest] = False
     return value, stop, good
+
+
+def short_varints(word: NDArray[np.int64]) -> tuple[Ints, Ints | int]:
+    """The numbers of up to three bytes that words begin with, and how many these are; of longer
+    ones ``FAR``."""
+    second = (word >> 7) & 1
+    if not np.count_nonzero(second):
+        return word & 0x7F, 1
+    third = (word >> 15) & second
+    value = (word & 0x7F) | (-second & (word >> 1) & 0x3F80) | (-third & (word >> 2) & 0x1FC000)
+    value[((word >> 23) & third) != 0] = FAR
+    return value, second + third + 1
 
 
 def _ends(data: NDArray[np.uint8], at: Ints, kind: Ints, limit: Ints) -> tuple[Ints, Ints]:
