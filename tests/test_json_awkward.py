@@ -7,6 +7,7 @@ import json
 import pytest
 
 from arrowsmith.errors import BudgetExceeded, DataError, SourceEmpty
+from arrowsmith.formats.json import careful
 from arrowsmith.plugin import ScanRequest
 from json_doubles import Run, array, lines, table
 
@@ -170,3 +171,32 @@ def test_records_without_fields():
 def test_scalars_in_an_array():
     with pytest.raises(DataError, match="no objects; rows have named fields"):
         array("[1, 2, 3]")
+
+
+@pytest.mark.parametrize("make", [lines, array])
+def test_a_record_larger_than_memory_that_was_read_already(make):
+    """It ends where the room for it was last made larger."""
+    run = Run()
+    run.memory_limit = 64 * MB
+    record = '{"a":"' + "x" * (7 * MB) + '"}'
+    with pytest.raises(BudgetExceeded, match="there is a record of 73400"):
+        table(make(f'{{"a":"y"}}\n{record}\n{{"a":"z"}}\n', run))
+
+
+def test_records_that_are_decoded_wait_a_few_at_a_time(monkeypatch):
+    """Python takes dozens of bytes for one of their text."""
+    rows = [{"n": n, "v": {"a": n} if n % 2 else "x"} for n in range(20_000)]
+    text = "".join(json.dumps(row) + "\n" for row in rows)
+    sizes = []
+    real = careful.sound
+
+    def sound(piece, spans, max_depth):
+        sizes.append(int(spans.ends[-1] - spans.starts[0]))
+        return real(piece, spans, max_depth)
+
+    monkeypatch.setattr(careful, "sound", sound)
+    found = table(lines(text))
+    texts = [json.dumps(row["v"], separators=(",", ":")) for row in rows]
+    assert found["v"].to_pylist() == texts
+    assert sum(sizes) > len(text) * 0.9
+    assert max(sizes) <= 64 << 10

@@ -54,7 +54,8 @@ class ResidencyContract(SampleContract):
     def _where(self, path: Path) -> tuple[int, int, int]:
         """Bytes of batches over the mapping, bytes elsewhere, and bytes that came as a stream."""
         spec = self._reader_spec()
-        options: Any = build_options(spec.options_class, self.options, owner=f"reader '{spec.name}'")
+        owner = f"reader '{spec.name}'"
+        options: Any = build_options(spec.options_class, self.options, owner=owner)
         impl = get_catalog().load(spec)
         inside = outside = 0
         with _WatchedSource(path) as source, impl(source, options, KitContext()) as reader:

@@ -7,7 +7,7 @@ text), and go through Arrow's parser like all others, so that both ways give the
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,7 @@ from arrowsmith.formats.json.kinds import Kind
 from arrowsmith.formats.json.parse import parse, typed
 from arrowsmith.formats.json.plan import Plan
 from arrowsmith.formats.json.ranges import Range
-from arrowsmith.formats.json.sift import Span, numbered, sifted
+from arrowsmith.formats.json.sift import Spans, numbered, sifted
 from arrowsmith.plugin.protocols import Reject
 
 _SHOWN = 60
@@ -54,7 +54,7 @@ class Sound:
     value: dict[str, Any]
 
 
-def sound(piece: Range, spans: Iterable[Span], max_depth: int) -> tuple[list[Sound], list[Fault]]:
+def sound(piece: Range, spans: Spans, max_depth: int) -> tuple[list[Sound], list[Fault]]:
     """The objects among the records of a range, and the faults of what is none."""
     good, faults = [], []
     for number, start, end in spans:

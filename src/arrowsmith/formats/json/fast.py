@@ -57,7 +57,8 @@ def _tidy(piece: Range) -> tuple[memoryview | bytes, int]:
     if rows >= 0:
         return text, rows
     raw = bytes(text)
-    lines = [raw[start:end] for start, end in piece.records()]
+    places = (each.tolist() for each in piece.records())
+    lines = [raw[start:end] for start, end in zip(*places, strict=True)]
     if not all(line.startswith(b"{") and line.endswith(b"}") for line in lines):
         return text, -1
     return b"\n".join(lines), len(lines)

@@ -14,6 +14,7 @@ import numpy as np
 import orjson
 
 from arrowsmith.errors import BudgetExceeded, DataError
+from arrowsmith.formats.json.gather import Positions
 from arrowsmith.formats.json.outline import outline
 from arrowsmith.formats.json.structure import Flaw, Scan, blank_separators, flaws, scan
 from arrowsmith.plugin.feed import Buffers, Feed
@@ -27,6 +28,7 @@ _RUN_COST = 24 << 20  # and beside it
 _BLOCK = 1 << 20
 _SHOWN = 1 << 10
 _BLANKS = b" \t\r\n"
+_LF, _CR, _SPACE = b"\n\r "
 _NOTHING = memoryview(b"")
 
 
@@ -55,17 +57,25 @@ class Range:
         starts, ends = self.scan.starts, self.scan.ends
         return memoryview(self.buffer)[int(starts[0]) : int(ends[-1])] if len(ends) else _NOTHING
 
-    def records(self) -> list[tuple[int, int]]:
-        """Where each record begins and ends, blanks around it left out; flaws are none."""
+    def records(self) -> tuple[Positions, Positions]:
+        """Where records begin and where they end, blanks around them left out; flaws are none."""
         if self.scan is not None:
-            return list(zip(self.scan.starts.tolist(), self.scan.ends.tolist(), strict=True))
-        found, at = [], 0
-        for line in bytes(self.text).split(b"\n"):
-            if stripped := line.strip(_BLANKS):
-                start = at + len(line) - len(line.lstrip(_BLANKS))
-                found.append((start, start + len(stripped)))
-            at += len(line) + 1
-        return found
+            return self.scan.starts, self.scan.ends
+        data = np.frombuffer(self.buffer, np.uint8, self.size)
+        ends = np.flatnonzero(data == _LF)
+        if self.size and (not len(ends) or ends[-1] != self.size - 1):
+            ends = np.append(ends, self.size)
+        starts = np.concatenate(([0], ends[:-1] + 1))[: len(ends)]
+        ends -= (ends > starts) & (data[ends - 1] == _CR)
+        kept = starts < ends
+        starts, ends = starts[kept], ends[kept]
+        edges = (data[starts] <= _SPACE) | (data[ends - 1] <= _SPACE)
+        for row in np.flatnonzero(edges).tolist():  # few, as a rule
+            line = self.buffer[starts[row] : ends[row]].rstrip(_BLANKS)
+            ends[row] = starts[row] + len(line)
+            starts[row] += len(line) - len(line.lstrip(_BLANKS))
+        kept = starts < ends
+        return starts[kept], ends[kept]
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +134,8 @@ def cut(
                 ended = got < limit - size
                 size += got
                 end, found = _last_end(buffer, size, shape)
+                if size > buffers.size and end * _RECORD_COST > ctx.memory_limit:
+                    raise too_long(source, feed, shape, size, ctx.memory_limit, most, end)
                 if end or ended or (found is not None and found.closed >= 0):
                     break
                 if size >= most or size * _RECORD_COST > ctx.memory_limit:
@@ -251,18 +263,25 @@ def _tail_flaws(
 
 
 def too_long(
-    source: Source, feed: Feed, shape: Shape, size: int, limit: int, most: int
+    source: Source,
+    feed: Feed,
+    shape: Shape,
+    size: int,
+    limit: int,
+    most: int,
+    length: int = 0,
 ) -> DataError | BudgetExceeded:
     """The error for a record that memory has no room for, which says how much would do.
 
     Args:
         feed: goes on reading where the record was given up.
-        size: bytes of it before that.
+        size: bytes since the record's beginning before that.
         limit: the run's memory.
         most: bytes of the longest record allowed.
+        length: of the record, where it is known.
     """
     begins = feed.at - size
-    size = _length(feed, shape, size, most)
+    size = length or _length(feed, shape, size, most)
     place = f"byte {begins}"
     look = "look for a quote or bracket that is never closed"
     if size >= most:

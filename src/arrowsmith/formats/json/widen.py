@@ -14,7 +14,7 @@ from arrowsmith.formats.json.infer import infer
 from arrowsmith.formats.json.kinds import NULL, Kind
 from arrowsmith.formats.json.plan import Plan
 from arrowsmith.formats.json.ranges import Range
-from arrowsmith.formats.json.sift import numbered, sifted
+from arrowsmith.formats.json.sift import few, numbered, sifted
 from arrowsmith.plugin.feed import Buffers
 
 Ranges = Callable[[], Iterator[Range]]
@@ -66,12 +66,13 @@ def _look(piece: Range, plan: Plan, buffers: Buffers) -> Kind | None:
         if batch is not None and not _news(batch, plan):
             return None
         spans, _ = numbered(piece)
-        parts = sifted(piece, spans, plan) if batch is None else [(spans, batch)]
+        parts = [(spans, batch)] if batch is not None else sifted(piece, spans, plan)
         found = NULL
         for some, batch in parts:
             if batch is None or _news(batch, plan):
-                good, _ = sound(piece, some, plan.max_depth)
-                found = found.join(infer([record.value for record in good]))
+                for each in few(some):
+                    good, _ = sound(piece, each, plan.max_depth)
+                    found = found.join(infer([record.value for record in good]))
         return None if found is NULL else found
     finally:
         buffers.give(piece.buffer)
