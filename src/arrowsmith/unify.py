@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -38,7 +39,11 @@ def unified_schema(
     fields: dict[str, tuple[pa.Field, str]] = {}
     unseen: set[str] = set()
     given = {field.name for field in partitions}
+    before: pa.Schema | None = None
     for index, (path, schema) in enumerate(schemas):
+        if schema is before:  # as readers give it that know that a file is like the one before
+            continue
+        before = schema
         _check_unique(schema, path)
         if index and (fields.keys() | given).isdisjoint(schema.names):
             raise SchemaMismatch(
@@ -76,15 +81,24 @@ def unified_schema(
 
 def noted_empty(schema: pa.Schema) -> frozenset[str]:
     """The text columns in which the reader says it saw no value when it guessed their types."""
+    listed = _listed((schema.metadata or {}).get(_NOTES_KEY, b"{}"))
+    if not listed:
+        return frozenset()
+    return frozenset(
+        field.name for field in schema if pa.types.is_string(field.type) and field.name in listed
+    )
+
+
+@lru_cache(maxsize=8)  # many files have the same notes
+def _listed(notes: bytes) -> frozenset[str]:
     try:
-        notes = json.loads((schema.metadata or {}).get(_NOTES_KEY, b"{}"))
+        told = json.loads(notes)
     except (ValueError, RecursionError):
         return frozenset()
-    listed = notes.get("empty") if isinstance(notes, dict) else None
+    listed = told.get("empty") if isinstance(told, dict) else None
     if not isinstance(listed, list):
         return frozenset()
-    text = (field.name for field in schema if pa.types.is_string(field.type))
-    return frozenset(name for name in text if name in listed)
+    return frozenset(name for name in listed if isinstance(name, str))
 
 
 def _check_unique(schema: pa.Schema, path: str) -> None:

@@ -17,6 +17,7 @@ from arrowsmith.inputs.marks import Mark, Marker, Place
 from arrowsmith.inputs.probe import Chosen
 from arrowsmith.location import FileSource, InputFile, WaitingFile
 from arrowsmith.plugin.protocols import (
+    LearningReader,
     Reader,
     ScanRequest,
     ScanTask,
@@ -36,13 +37,24 @@ class OpenFile:
         chosen: the file and what reads it.
         context: lent to the reader.
         schema: of the reader, where it is known; else the file is opened to know it.
+        known: what a reader of it has learned, or None.
+        like: what a reader of another file has learned, where the two may be alike.
 
     Attributes:
         source: as the run reads it.
         schema: of the reader.
+        learned: what a reader of it has learned, for later ones; None of those that do not.
     """
 
-    def __init__(self, chosen: Chosen, context: Context, schema: pa.Schema | None = None) -> None:
+    def __init__(
+        self,
+        chosen: Chosen,
+        context: Context,
+        schema: pa.Schema | None = None,
+        *,
+        known: object = None,
+        like: object = None,
+    ) -> None:
         self.chosen = chosen
         self.source: InputFile = chosen.source
         if not isinstance(self.source, FileSource) and isinstance(self.source, WaitingFile):
@@ -51,6 +63,8 @@ class OpenFile:
         self._stack = ExitStack()
         self._reader: Reader | None = None
         self._widened = False
+        self.learned = known
+        self._like = like
         self.schema: pa.Schema = schema if schema is not None else self._first().schema
 
     def _first(self) -> Reader:
@@ -79,8 +93,15 @@ class OpenFile:
         if at_offsets and not self.source.seekable and isinstance(self.source, WaitingFile):
             self.source.settle()  # the format is never read front to end
         implementation: Any = get_catalog().load(spec)
-        reader: Reader = implementation(self.source, self.chosen.options, self._context)
+        more = {"known": self.learned, "like": self._like}
+        more = {name: what for name, what in more.items() if what is not None}
+        reader: Reader = implementation(self.source, self.chosen.options, self._context, **more)
+        self._learn(reader)
         return reader
+
+    def _learn(self, reader: Reader) -> None:
+        if isinstance(reader, LearningReader):
+            self.learned = reader.learned
 
     def widen(self) -> bool:
         """Take a reader whose types fit the whole file; False if this one's are no guesses."""
@@ -89,6 +110,7 @@ class OpenFile:
             return False
         self._reader = self._stack.enter_context(reader.widened())
         self.schema = self._reader.schema
+        self._learn(self._reader)
         self._widened = True
         self.source.close()  # until its rows are read
         return True
@@ -100,7 +122,7 @@ class OpenFile:
         if known is not None:
             yield known
             return
-        other = OpenFile(self.chosen, self._context, self.schema)
+        other = OpenFile(self.chosen, self._context, self.schema, known=self.learned)
         try:
             yield other.reader
         finally:

@@ -32,7 +32,7 @@ class Input:
         context: lent to the readers.
         partitions: columns that the directories give, a row for each file, or None.
         file_path_column: name of a string column that holds each row's file, or None.
-        schemas: of the files, where they are known: then none is opened before it is read.
+        known: the same files as they were opened before: then none is opened before it is read.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class Input:
         *,
         partitions: pa.RecordBatch | None = None,
         file_path_column: str | None = None,
-        schemas: Sequence[pa.Schema] | None = None,
+        known: Sequence[OpenFile] = (),
     ) -> None:
         self.chosen = list(chosen)
         self.context = context
@@ -52,15 +52,25 @@ class Input:
         self._files: list[OpenFile] = []
         self._size: int | None = None
         try:
-            for number, one in enumerate(self.chosen):
-                file = OpenFile(one, context, schemas[number] if schemas is not None else None)
-                self._files.append(file)
-                if len(self._files) > _KEPT:
-                    file.close()
+            for file in known:
+                again = OpenFile(file.chosen, context, file.schema, known=file.learned)
+                self._files.append(again)
+            if not known:
+                self._open()
             self.schema = self._unify()
         except BaseException:
             self.close()
             raise
+
+    def _open(self) -> None:
+        """Open each file to know its schema; what was learned of one may hold for the next."""
+        like: dict[str, object] = {}
+        for one in self.chosen:
+            file = OpenFile(one, self.context, like=like.get(one.spec.name))
+            like[one.spec.name] = file.learned
+            self._files.append(file)
+            if len(self._files) > _KEPT:
+                file.close()
 
     @property
     def sources(self) -> list[InputFile]:
@@ -89,7 +99,7 @@ class Input:
             context,
             partitions=self._partitions,
             file_path_column=self._path_column,
-            schemas=[file.schema for file in self._files],
+            known=self._files,
         )
 
     def __enter__(self) -> Self:

@@ -338,6 +338,20 @@ class WideningReader(Protocol):
 
 
 @runtime_checkable
+class LearningReader(Protocol):
+    """A reader that looks at its data to know how to read it, and need not look twice.
+
+    ``learned`` is what it found out: small, never changed, and without a hold on the file. Whoever
+    opens the same file again gives it to the implementation as the keyword ``known``; and to that
+    of another file of the input, with the same options, as ``like``: what may hold there as well,
+    if the reader finds that it does. What it reads must not depend on either.
+    """
+
+    @property
+    def learned(self) -> object: ...
+
+
+@runtime_checkable
 class DescribingReader(Protocol):
     """A reader that can tell more of its file than schema and number of rows.
 

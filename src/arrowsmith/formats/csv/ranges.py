@@ -89,7 +89,7 @@ def cut(
                     got = feed.fill(view[size:limit])
                 ended = got < limit - size
                 size += got
-                found = _last_end(buffer, size, ended, dialect)
+                found = last_end(buffer, size, ended, dialect)
                 if found.end or ended:
                     break
                 if size >= max_record or size * _RECORD_COST > ctx.memory_limit:
@@ -171,30 +171,32 @@ def _length(feed: Feed, dialect: Dialect, size: int, inside: bool, most: int) ->
 
 
 @dataclass(frozen=True, slots=True)
-class _End:
+class End:
+    """Where the whole records of a text end, and what :class:`Range` says of them."""
+
     end: int
     quoted: bool
     faulty: bool
 
 
-def _last_end(buffer: bytearray, size: int, ended: bool, dialect: Dialect) -> _End:
+def last_end(buffer: bytearray, size: int, ended: bool, dialect: Dialect) -> End:
     """Where the last whole record ends, 0 if none does; at the end of the file all are whole."""
     if not dialect.quote or buffer.find(dialect.quote_bytes, 0, size) < 0:
-        return _End(size if ended else _line_end(buffer, size, dialect), False, False)
+        return End(size if ended else _line_end(buffer, size, dialect), False, False)
     data = np.frombuffer(buffer, np.uint8, size)
     quotes = positions(data, dialect.quote_byte)
     if well_formed(data, quotes, dialect):
         if ended:
-            return _End(size, True, len(quotes) % 2 == 1)
-        return _End(_outside(buffer, size, quotes, dialect), True, False)
+            return End(size, True, len(quotes) % 2 == 1)
+        return End(_outside(buffer, size, quotes, dialect), True, False)
     spans = quoted_spans(data, dialect)
     if ended:
-        return _End(size, True, len(spans.broken) > 0 or spans.unclosed >= 0)
+        return End(size, True, len(spans.broken) > 0 or spans.unclosed >= 0)
     ends = line_ends(data)
     ends = ends[(ends < size - 1) | (data[ends] == LF)]
     ends = ends[~spans.inside(ends)]
     end = int(ends[-1]) + 1 if len(ends) else 0
-    return _End(end, True, bool((spans.broken < end).any()))
+    return End(end, True, bool((spans.broken < end).any()))
 
 
 def _line_end(buffer: bytearray, size: int, dialect: Dialect) -> int:

@@ -11,6 +11,7 @@ from typing import Any, Self
 import pyarrow as pa
 
 from arrowsmith.errors import OptionError
+from arrowsmith.formats.csv.alike import alike
 from arrowsmith.formats.csv.careful import read_carefully
 from arrowsmith.formats.csv.columns import Column
 from arrowsmith.formats.csv.fast import read_fast
@@ -83,6 +84,14 @@ def read_range(piece: Range, plan: Plan) -> pa.RecordBatch:
     return read_carefully(piece, plan) if batch is None else batch
 
 
+@dataclass(frozen=True, slots=True)
+class CsvLearned:
+    """What a reader knows of its file, and the schema that comes of it."""
+
+    sniffed: Sniffed
+    schema: pa.Schema
+
+
 class CsvReader:
     """A CSV file.
 
@@ -97,17 +106,30 @@ class CsvReader:
         options: CsvReadOptions,
         ctx: RunContext,
         *,
-        sniffed: Sniffed | None = None,
+        known: CsvLearned | None = None,
+        like: CsvLearned | None = None,
     ) -> None:
         self._source = source
         self._options = options
         self._ctx = ctx
-        self._sniffed = sniffed or sniff(source, options, ctx.memory_limit)
-        self._buffers = Buffers(options.range_bytes)
+        self._sniffed = self._look(known, like)
+        whole = options.range_bytes if source.size is None else source.size + 1
+        self._buffers = Buffers(min(options.range_bytes, whole))
         self._locator = self._make_locator()
-        if options.infer == "full" and sniffed is None and not self._sniffed.whole:
+        if options.infer == "full" and known is None and not self._sniffed.whole:
             self._sniffed = self._widen()
-        self._schema = self._make_schema()
+        same = next((one for one in (known, like) if one and one.sniffed is self._sniffed), None)
+        self._schema = same.schema if same else self._make_schema(self._sniffed)
+
+    def _look(self, known: CsvLearned | None, like: CsvLearned | None) -> Sniffed:
+        if known is not None:
+            return known.sniffed
+        found = alike(self._source, self._options, like.sniffed) if like is not None else None
+        return found or sniff(self._source, self._options, self._ctx.memory_limit)
+
+    @property
+    def learned(self) -> CsvLearned:
+        return CsvLearned(self._sniffed, self._schema)
 
     @property
     def schema(self) -> pa.Schema:
@@ -153,7 +175,9 @@ class CsvReader:
 
     def widened(self) -> CsvReader:
         """A reader of the same file whose inferred types fit all of it; scans it once or twice."""
-        return CsvReader(self._source, self._options, self._ctx, sniffed=self._widen())
+        found = self._widen()
+        known = CsvLearned(found, self._make_schema(found))
+        return CsvReader(self._source, self._options, self._ctx, known=known)
 
     def __enter__(self) -> Self:
         return self
@@ -222,8 +246,7 @@ class CsvReader:
         schema = pa.schema(fields, metadata=self._schema.metadata)
         return read or (replace(columns[0], type=pa.string(), tokens=()),), schema
 
-    def _make_schema(self) -> pa.Schema:
-        found = self._sniffed
+    def _make_schema(self, found: Sniffed) -> pa.Schema:
         told = {
             "format": "csv",
             "delimiter": found.dialect.delimiter,

@@ -41,6 +41,9 @@ class Sniffed:
         line: the number of its line, from 1.
         whole: the sample was all of the file.
         guesses: of the columns whose type was not asked for.
+        first: the text up to ``start``, without a BOM; empty without a header.
+        above: what each cell of the first record may be.
+        below: what each column may be, without regard to ``types``.
     """
 
     dialect: Dialect
@@ -51,6 +54,9 @@ class Sniffed:
     line: int
     whole: bool
     guesses: dict[str, Guess]
+    first: bytes
+    above: tuple[Guess, ...]
+    below: tuple[Guess, ...]
 
 
 def sniff(source: Source, options: CsvReadOptions, memory_limit: int) -> Sniffed:
@@ -78,13 +84,13 @@ def sniff(source: Source, options: CsvReadOptions, memory_limit: int) -> Sniffed
     if not whole and options.infer != "none":
         samples += _elsewhere(source, skipped + len(head), dialect, width, options)
     cells = Cells.of(pa.concat_arrays(first))
-    above = [cells.guess(place) for place in range(width)]
-    guesses = _guesses(samples, width)
-    header = _has_header(above, guesses) if options.header is None else options.header
+    above = tuple(cells.guess(place) for place in range(width))
+    guesses = below = tuple(_guesses(samples, width))
+    header = has_header(above, below) if options.header is None else options.header
     if not header:
-        guesses = [known.join(cell) for known, cell in zip(guesses, above, strict=True)]
+        guesses = tuple(known.join(cell) for known, cell in zip(below, above, strict=True))
     if options.infer == "none":
-        guesses = [Guess(pa.string())] * width
+        guesses = (Guess(pa.string()),) * width
     if header and not options.names:
         _check_header(data, layout, source, skipped)
     names = _names(first, header, width, options)
@@ -92,12 +98,20 @@ def sniff(source: Source, options: CsvReadOptions, memory_limit: int) -> Sniffed
         dialect=replace(dialect, columns=width),
         header=header,
         names=names,
-        columns=_columns(names, guesses, options),
+        columns=columns_of(names, guesses, options),
         start=skipped + (int(layout.follows[0]) if header else 0),
         line=1 + (len(line_ends(data[: layout.follows[0]])) if header else 0),
         whole=whole,
         guesses={n: g for n, g in zip(names, guesses, strict=True) if n not in options.types},
+        first=head[: int(layout.follows[0])] if header else b"",
+        above=above,
+        below=below,
     )
+
+
+def sample_of(options: CsvReadOptions) -> int:
+    """How many bytes of the head are looked at, if the first records end within them."""
+    return max(options.sample_bytes // 2, 4)
 
 
 def _head(source: Source, options: CsvReadOptions, limit: int) -> tuple[bytes, bool, int]:
@@ -105,7 +119,7 @@ def _head(source: Source, options: CsvReadOptions, limit: int) -> tuple[bytes, b
 
     They end with a record, and have two of them unless these are long.
     """
-    size = max(options.sample_bytes // 2, 4)
+    size = sample_of(options)
     while True:
         raw = source.head(size)
         whole = len(raw) < size
@@ -182,8 +196,6 @@ def _dialect(data: np.ndarray, whole: bool, name: str, options: CsvReadOptions) 
         line_end = "\r\n" if crlf else "\r"
     if options.delimiter:
         return Dialect(options.delimiter, options.quote, line_end)
-    suffix = name[name.rfind(".") :].lower() if "." in name else ""
-    preferred = _PREFERRED.get(suffix, ",")
     candidates = [Dialect(d, options.quote, line_end) for d in DELIMITERS if d != options.quote]
     sample = data[:_SNIFFED] if len(data) > 2 * _SNIFFED else data
     scores = {}
@@ -194,9 +206,15 @@ def _dialect(data: np.ndarray, whole: bool, name: str, options: CsvReadOptions) 
         scores[candidate.delimiter] = _consistency(fields[:_SNIFFED_RECORDS])
     best = max(scores.values())
     chosen = [d for d, score in scores.items() if score == best]
-    if best == (0.0, 0) or preferred in chosen:
-        chosen = [preferred]
+    if best == (0.0, 0) or preferred(name) in chosen:
+        chosen = [preferred(name)]
     return Dialect(chosen[0], options.quote, line_end)
+
+
+def preferred(name: str) -> str:
+    """The delimiter that a file's name suggests."""
+    suffix = name[name.rfind(".") :].lower() if "." in name else ""
+    return _PREFERRED.get(suffix, ",")
 
 
 def _consistency(fields: np.ndarray) -> tuple[float, int]:
@@ -289,7 +307,7 @@ def _guesses(samples: Sequence[pa.RecordBatch], width: int) -> list[Guess]:
     ]
 
 
-def _has_header(cells: Sequence[Guess], guesses: Sequence[Guess]) -> bool:
+def has_header(cells: Sequence[Guess], guesses: Sequence[Guess]) -> bool:
     """Whether the first record's cells differ from what stands below them.
 
     A column of numbers below a text tells a header, below a number none. Where all is text, or
@@ -351,9 +369,10 @@ def unique(found: Sequence[str]) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _columns(
+def columns_of(
     names: Sequence[str], guesses: Sequence[Guess], options: CsvReadOptions
 ) -> tuple[Column, ...]:
+    """The columns as the options and the guesses have them."""
     types = options.types
     unknown = sorted(set(types) - set(names))
     if unknown:

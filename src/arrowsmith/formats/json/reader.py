@@ -100,29 +100,36 @@ class _Reader:
         options: JsonlReadOptions,
         ctx: RunContext,
         *,
-        sniffed: Sniffed | None = None,
+        known: Sniffed | None = None,
+        like: Sniffed | None = None,
     ) -> None:
         self._source = source
         self._options = options
         self._ctx = ctx
-        self._sniffed = sniffed or self._sniff()
-        self._buffers = Buffers(options.range_bytes)
+        self._sniffed = known or self._sniff(like)
+        whole = options.range_bytes if source.size is None else source.size + 1
+        self._buffers = Buffers(min(options.range_bytes, whole))
         self._locator = Locator(
             lambda: self._ranges(self._sniffed.bounds), self._buffers, self._sniffed.line
         )
-        if options.infer == "full" and sniffed is None and not self._sniffed.whole:
+        if options.infer == "full" and known is None and not self._sniffed.whole:
             self._sniffed = self._widen()
         self._schema = self._make_schema()
 
-    def _sniff(self) -> Sniffed:
+    def _sniff(self, like: Sniffed | None) -> Sniffed:
         options = self._options
         records = options.records if isinstance(options, JsonReadOptions) else None
         limit = self._ctx.memory_limit
-        return sniff(self._source, options, limit, lines=self._lines, records=records)
+        found = sniff(self._source, options, limit, lines=self._lines, records=records)
+        return like if like is not None and like == found else found  # what is shared is small
 
     @property
     def schema(self) -> pa.Schema:
         return self._schema
+
+    @property
+    def learned(self) -> Sniffed:
+        return self._sniffed
 
     def scan(self, request: ScanRequest) -> Iterator[pa.RecordBatch]:
         """The batches, in order, read on the calling thread."""
@@ -179,7 +186,7 @@ class _Reader:
 
     def widened(self) -> Self:
         """A reader of the same file whose inferred types fit all of it; scans it at least once."""
-        return type(self)(self._source, self._options, self._ctx, sniffed=self._widen())
+        return type(self)(self._source, self._options, self._ctx, known=self._widen())
 
     def __enter__(self) -> Self:
         return self
