@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from arrowsmith.errors import OptionError
@@ -71,6 +72,7 @@ def parse_type(name: str) -> pa.DataType:
     raise _unknown(name)
 
 
+@lru_cache(maxsize=1024)  # a wide table has one type ten thousand times
 def families(kind: pa.DataType) -> frozenset[str]:
     """The names that a type goes by in a :class:`~arrowsmith.plugin.specs.Loss`.
 

@@ -8,6 +8,7 @@ https://github.com/apache/parquet-format/blob/master/src/main/thrift/parquet.thr
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass
 
 from arrowsmith.formats.parquet.thrift import (
@@ -176,14 +177,30 @@ def _group(cursor: Cursor) -> GroupFooter:
 
 
 def _column(cursor: Cursor, cuts: _Cuts) -> None:
-    for number, kind in cursor.fields():
-        if number in _CHUNK_OFFSETS and kind == I64:
+    try:
+        _cut(cuts, _CHUNK_OFFSETS, _CHUNK_METADATA)
+    except IndexError:
+        raise ThriftError("it ends in the middle of a value") from None
+
+
+def _cut(cuts: _Cuts, offsets: Container[int], inside: int | None = None) -> None:
+    """Walk over a struct and cut out its offsets; field ``inside`` has those of the metadata.
+
+    Written out, since a wide file has ten thousand columns in each row group.
+    """
+    cursor = cuts.cursor
+    data, at, number = cursor.data, cursor.at, 0
+    while header := data[at]:
+        cursor.at = at + 1
+        number = number + (header >> 4) if header > 0x0F else cursor.zigzag()
+        kind = header & 0x0F
+        if kind == I64 and number in offsets:
             cuts.number()
-        elif number == _CHUNK_METADATA and kind == STRUCT:
-            for inner, inner_kind in cursor.fields():
-                if inner in _METADATA_OFFSETS and inner_kind == I64:
-                    cuts.number()
-                else:
-                    cursor.skip(inner_kind)
+        elif kind == STRUCT and number == inside:
+            _cut(cuts, _METADATA_OFFSETS)
+        elif I16 <= kind <= I64 and data[cursor.at] < 0x80:
+            cursor.at += 1
         else:
             cursor.skip(kind)
+        at = cursor.at
+    cursor.at = at + 1

@@ -97,48 +97,82 @@ class Cursor:
             raise ThriftError(f"a list of {size} elements is longer than the bytes that are left")
         return size, header & 0x0F
 
-    def skip(self, kind: int, depth: int = 0) -> None:
+    def skip(self, kind: int) -> None:
         """Walk over a field's value."""
-        if depth > MAX_DEPTH:
-            raise ThriftError("values are nested too deeply")
-        if kind in (I16, I32, I64):
-            self.varint()
-        elif kind == BINARY:
-            self._forward(self.varint())
-        elif kind == STRUCT:
-            for _, inner in self.fields():
-                self.skip(inner, depth + 1)
-        elif kind in (LIST, SET):
-            size, inner = self.list()
-            for _ in range(size):
-                self.element(inner, depth + 1)
-        elif kind == MAP:
-            self._skip_map(depth)
-        elif kind in (BYTE, DOUBLE):
-            self._forward(1 if kind == BYTE else 8)
-        elif kind not in (TRUE, FALSE):
-            raise ThriftError(f"there is no value of kind {kind}")
-
-    def element(self, kind: int, depth: int = 0) -> None:
-        """Walk over an element of a list: unlike a field, a boolean takes a byte there."""
-        if kind in (TRUE, FALSE):
-            self._forward(1)
-        else:
-            self.skip(kind, depth)
-
-    def _skip_map(self, depth: int) -> None:
-        size = self.varint()
-        if size > len(self.data) - self.at:
-            raise ThriftError(f"a map of {size} entries is longer than the bytes that are left")
-        kinds = self.byte() if size else 0
-        for _ in range(size):
-            self.element(kinds >> 4, depth + 1)
-            self.element(kinds & 0x0F, depth + 1)
-
-    def _forward(self, size: int) -> None:
-        self.at += size
+        try:
+            self.at = _behind(self.data, self.at, kind, 0)
+        except IndexError:
+            self.at = len(self.data) + 1
         if self.at > len(self.data):
             raise ThriftError("it ends in the middle of a value")
+
+
+def _behind(data: bytes, at: int, kind: int, depth: int) -> int:
+    """Where the value of a field ends that begins at ``at``. Most of a footer is skipped by this.
+
+    Raises:
+        IndexError: the bytes end before.
+    """
+    if depth > MAX_DEPTH:
+        raise ThriftError("values are nested too deeply")
+    if kind == STRUCT:
+        while header := data[at]:
+            at += 1
+            if header <= 0x0F:
+                at = _behind_number(data, at)
+            inner = header & 0x0F
+            if I16 <= inner <= I64:
+                at = at + 1 if data[at] < 0x80 else _behind_number(data, at)
+            elif inner == BINARY and data[at] < 0x80:
+                at += 1 + data[at]
+            elif inner not in (TRUE, FALSE):
+                at = _behind(data, at, inner, depth + 1)
+        return at + 1
+    if I16 <= kind <= I64:
+        return _behind_number(data, at)
+    if kind == BINARY:
+        cursor = Cursor(data, at)
+        size = cursor.varint()
+        return cursor.at + size
+    if kind in (LIST, SET):
+        cursor = Cursor(data, at)
+        size, inner = cursor.list()
+        at = cursor.at
+        for _ in range(size):
+            at = _behind_element(data, at, inner, depth + 1)
+        return at
+    if kind == MAP:
+        return _behind_map(data, at, depth)
+    if kind in (BYTE, DOUBLE):
+        return at + (1 if kind == BYTE else 8)
+    if kind in (TRUE, FALSE):
+        return at
+    raise ThriftError(f"there is no value of kind {kind}")
+
+
+def _behind_number(data: bytes, at: int) -> int:
+    for end in range(at, at + 10):
+        if data[end] < 0x80:
+            return end + 1
+    raise ThriftError("a number has more than 64 bits")
+
+
+def _behind_element(data: bytes, at: int, kind: int, depth: int) -> int:
+    """Where an element of a list ends: unlike a field, a boolean takes a byte there."""
+    return at + 1 if kind in (TRUE, FALSE) else _behind(data, at, kind, depth)
+
+
+def _behind_map(data: bytes, at: int, depth: int) -> int:
+    cursor = Cursor(data, at)
+    size = cursor.varint()
+    if size > len(data) - cursor.at:
+        raise ThriftError(f"a map of {size} entries is longer than the bytes that are left")
+    kinds = cursor.byte() if size else 0
+    at = cursor.at
+    for _ in range(size):
+        at = _behind_element(data, at, kinds >> 4, depth + 1)
+        at = _behind_element(data, at, kinds & 0x0F, depth + 1)
+    return at
 
 
 # What a struct's fields hold: a kind, the kind of a list's elements, the shape of structs in it.
