@@ -104,6 +104,8 @@ class Partitioning:
                 hint="replace it before",
             )
         text = quote(value, safe="")
+        if text.endswith("."):  # Windows would drop it
+            text = text[:-1] + "%2E"
         if len(text) + len(_key(name)) + 1 > _LONGEST:
             raise DataError(
                 f"column '{name}' holds a value of {len(value)} characters ({value[:40]!r}...),"
