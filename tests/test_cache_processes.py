@@ -16,6 +16,7 @@ import pytest
 
 import arrowsmith
 from arrowsmith.cache import Cache
+from arrowsmith.dataset import decoded
 from faults.measure import measure
 
 MB = 1 << 20
@@ -254,3 +255,59 @@ def test_decoding_stays_within_the_budget(tmp_path, folder):
     assert run.code == 0, run.stderr
     assert run.report["nbytes"] > 3 * BUDGET
     assert run.growth <= BUDGET
+
+
+EVICTOR = """
+import os, pathlib, signal, sys
+import arrowsmith
+from arrowsmith.cache import Index
+
+def killed(*_):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+if sys.argv[2] == "before":
+    pathlib.Path.unlink = lambda path, **_: killed() if path.suffix == ".arrow" else None
+else:
+    Index.drop = killed
+os.environ["ARROWSMITH_CACHE_SIZE"] = "1KB"
+arrowsmith.open(sys.argv[1]).limit(3).mapped()
+"""
+
+
+@pytest.mark.parametrize("place", ["before", "after"])
+def test_killed_while_it_evicts(source, table, folder, place):
+    """Before an entry is unlinked, or before the index knows that it is gone."""
+    old = arrowsmith.open(source).mapped()
+    path = Path(old.path)
+    del old
+    done = subprocess.run([sys.executable, "-c", EVICTOR, str(source), place], check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert path.exists() == (place == "before")
+    listed = {entry.path for entry in Cache().entries()}
+    assert listed == set(folder.glob("*.arrow"))
+    with arrowsmith.open(source).mapped() as mapped:
+        assert mapped.to_table().equals(table)
+    removed, kept = Cache().clear()
+    assert len(removed) == 2
+    assert kept == []
+    assert left_over(folder) == []
+
+
+def test_a_source_that_changes_while_it_is_decoded(tmp_path, folder, monkeypatch):
+    path = tmp_path / "a.csv"
+    path.write_text("a\n" + "".join(f"{n}\n" for n in range(400_000)))
+    begin = decoded._CacheSink.__enter__
+
+    def changed(sink):
+        with path.open("a") as file:
+            file.write("1\n")
+        return begin(sink)
+
+    monkeypatch.setattr(decoded._CacheSink, "__enter__", changed)
+    with pytest.raises(arrowsmith.errors.SourceChanged, match=r"a\.csv"):
+        arrowsmith.open(path).mapped()
+    assert Cache().entries() == []
+    assert left_over(folder) == []
+    monkeypatch.undo()
+    monkeypatch.setenv("ARROWSMITH_CACHE", str(folder))
+    assert len(arrowsmith.open(path).mapped()) == len(path.read_text().split()) - 1

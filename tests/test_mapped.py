@@ -93,6 +93,8 @@ def test_a_row_that_is_not_there_is_an_index_error(mapped, number):
 def test_rows_that_are_not_there_are_an_index_error(mapped, rows):
     with pytest.raises(IndexError, match=str(ROWS)):
         mapped.take(rows)
+    with pytest.raises(IndexError, match=str(-(10**30))):
+        mapped.take([1, -(10**30)])
 
 
 @pytest.mark.parametrize(

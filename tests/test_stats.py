@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 import arrowsmith
 import every_type
 from arrowsmith import PipelineConfig
+from arrowsmith.cli.stats import folded
 
 ROWS = 200_000
 
@@ -402,6 +403,24 @@ def test_what_is_asked_for_is_looked_at(tmp_path):
     run = arrowsmith_command("stats", path, "--columns", "c")
     assert run.returncode == 2
     assert "no column 'c'" in run.stderr
+
+
+def test_what_is_between_infinities(tmp_path):
+    values = [-math.inf, -math.inf, 1.0, 2.0, math.inf]
+    column = stats(pa.table({"a": values}), tmp_path)["a"]
+    assert list(column.quantiles.values()) == [
+        -math.inf, -math.inf, -math.inf, 1.0, 2.0, 2.0, 2.0
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("width", [24, 40, 80, 200])
+def test_lines_fit_into_the_terminal(width):
+    line = "  " + "  ".join(f"{n}% {n * 12345:,}" for n in (1, 5, 25, 50, 75, 95, 99))
+    found = folded(line, width)
+    assert max(map(len, found)) <= width
+    assert "  ".join(part.strip() for part in found) == line.strip()
+    assert folded(line, None) == [line]
+    assert folded("  █                  █", 10) != []
 
 
 def test_controls_do_not_reach_the_terminal(tmp_path):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -47,11 +49,13 @@ def command(paths: tuple[str, ...], **given: Any) -> None:
     if given["as_json"]:
         put_json(found.as_dict())
         return
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     put(counted(found.rows, "row"))
     for column in found.columns:
         put("")
         for line in described(column):
-            put(line)
+            for part in folded(line, width):
+                put(part)
 
 
 def _narrowed(paths: tuple[str, ...], given: dict[str, Any]) -> Dataset:
@@ -126,6 +130,27 @@ def _shown(value: Any) -> str:
         text = str(value) if not isinstance(value, str) or value.strip() else f'"{value}"'
     text = escaped(text[: _WIDEST + 1])
     return text if len(text) <= _WIDEST else f"{text[: _WIDEST - 1]}…"
+
+
+def folded(line: str, width: int | None) -> list[str]:
+    """A line in several where it is wider than the terminal, cut between its pairs.
+
+    Example:
+        >>> folded("  min 1  mean 2  max 3", 16)
+        ['  min 1  mean 2', '    max 3']
+    """
+    from rich.cells import cell_len
+
+    if width is None or cell_len(line) <= width:
+        return [line]
+    first, *pieces = line.strip().split("  ")
+    lines = [line[: len(line) - len(line.lstrip())] + first]
+    for piece in pieces:
+        if cell_len(lines[-1]) + cell_len(piece) + 2 <= width:
+            lines[-1] += f"  {piece}"
+        else:
+            lines.append(f"    {piece}")
+    return lines
 
 
 def bars(counts: list[int]) -> str:

@@ -271,6 +271,8 @@ def _as_numbers(which: Numbers) -> npt.NDArray[np.integer[Any]]:
     given: npt.NDArray[Any] = np.asarray(which)
     if not given.size and given.ndim == 1:
         return np.empty(0, dtype=np.int64)
+    if given.dtype == object and given.ndim == 1 and all(isinstance(one, int) for one in given):
+        raise IndexError(f"row {max(given, key=abs)}: no file has so many")
     if given.ndim != 1 or not np.issubdtype(given.dtype, np.integer):
         raise TypeError(f"rows are asked for by whole numbers, not by {_kind(which, given)}")
     return given

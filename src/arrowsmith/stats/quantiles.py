@@ -109,7 +109,12 @@ class Quantiles:
             return [None for _ in shares]
         if self.exact and values.dtype.kind == "f":
             with np.errstate(invalid="ignore"):
-                return [float(found) for found in np.quantile(values, shares)]
+                between = np.quantile(values, shares)
+            places = np.asarray(shares) * (len(values) - 1)
+            low, high = values[np.floor(places).astype(int)], values[np.ceil(places).astype(int)]
+            # beside an infinity there is nothing to interpolate
+            finite = np.isfinite(low) & np.isfinite(high) & np.isfinite(between)
+            return [float(value) for value in np.where(finite, between, low)]
         ranks = np.cumsum(weights)
         places = np.searchsorted(ranks, np.asarray(shares) * ranks[-1], side="left")
         return values[places.clip(0, len(values) - 1)].tolist()
