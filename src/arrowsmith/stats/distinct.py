@@ -93,7 +93,7 @@ class Distinct:
 
 def hash_numbers(numbers: NDArray[Any], scratch: Scratch) -> Hashes:
     """Hashes for ``Distinct`` of integers, or of floats without NaN; no two numbers share one."""
-    hashes: Hashes = scratch.array("hashes", len(numbers), np.uint64)
+    hashes: Hashes = scratch.array("mixed", len(numbers), np.uint64)
     if numbers.dtype.kind == "f":
         # zero has no sign, and round numbers differ in the upper bits alone
         floats = hashes.view(np.float64)

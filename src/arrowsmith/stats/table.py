@@ -69,7 +69,7 @@ class TableSummarySink:
         self._threads = threading.local()
         # of many columns each has few rows in a chunk, and costs as much as with many
         nbytes = max(8 << 20, min(16 << 20, len(schema) << 12))
-        self.chunk = Chunk(rows=131_072, nbytes=nbytes, encode_cost=2.0)
+        self.chunk = Chunk(rows=131_072, nbytes=nbytes, encode_cost=3.0)
 
     def prepare(self, first: pa.RecordBatch) -> None:
         """Nothing depends on the first chunk."""
