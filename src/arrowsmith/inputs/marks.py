@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from arrowsmith.location import InputFile
-from arrowsmith.plugin.protocols import MeasuredTask, ScanTask
+from arrowsmith.plugin.protocols import ScanTask
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,8 @@ class Marker:
     def mark(self, task: ScanTask) -> Mark:
         """The mark of the next task."""
         begun, before = self._covered, self._place.before
-        nbytes = task.nbytes if isinstance(task, MeasuredTask) else None
+        # what isinstance(task, MeasuredTask) asks, but for its search of both classes each time
+        nbytes: int | None = getattr(task, "nbytes", None)
         read = self._read() if nbytes is None else begun + nbytes
         if nbytes is None and read <= begun:
             return Mark(self._source.path, self._place, before + begun, before + begun, self._live)

@@ -107,6 +107,12 @@ class Board:
         """Whether the next piece may be encoded."""
         return bool(self.jobs) and self._ledger.may_encode(self.jobs[0].nbytes)
 
+    @property
+    def has_work(self) -> bool:
+        """There is something that a worker may take up."""
+        ordered = not self.draining and self.has_ordered_work
+        return ordered or self.may_encode or self.next_scan() is not None
+
     def next_scan(self) -> Scan | None:
         """The first task that may give a batch."""
         return next(filter(self._may_advance, self.scans), None)

@@ -81,9 +81,13 @@ class Engine:
         self._crew = Crew(config.threads, usable_cores())
         self._board = Board(config, self._ledger, self._crew)
         self._track = Track(stats, self._tail)
-        lock = threading.RLock()
-        self._cond = threading.Condition(lock)
-        self._woken = threading.Condition(lock)
+        self._lock = lock = threading.RLock()
+        self._ready = threading.Condition(lock)  # waited on by the consumer
+        self._room = threading.Condition(lock)  # by the source
+        self._work = threading.Condition(lock)  # by workers who are awake
+        self._woken = threading.Condition(lock)  # and by those who are not
+        self._offered = -1  # what the task that waits for room costs; -1 for none
+        self._idle = 0  # workers who wait for work
         self._watch = Watch(min(config.memory_check_interval, _SAMPLING), self._tick, self._fail)
         self._threads: list[threading.Thread] = []
         self._began = time.perf_counter()
@@ -112,9 +116,9 @@ class Engine:
 
     def stop(self) -> None:
         """End the run: nothing new is begun; returns when every thread has ended."""
-        with self._cond:
+        with self._lock:
             self._board.stopped = True
-            self._cond.notify_all()
+            self._wake_all()
             self._woken.notify_all()
         if not self._board.finished:
             self._context.cancel()
@@ -148,9 +152,9 @@ class Engine:
         """The ordered output with the file that each piece belongs to; None ends a file."""
         board = self._board
         while True:
-            with self._cond:
+            with self._lock:
                 while not (board.broken or board.finished or board.next_ready):
-                    self._cond.wait()
+                    self._ready.wait()
                 if board.failure is not None:
                     raise board.failure
                 if board.stopped or not board.output:
@@ -165,13 +169,13 @@ class Engine:
                         del slot  # it would hold the exception, whose traceback holds this frame
                 self._stats.chunks += not slot.end
                 self._stats.rows_out += slot.rows
-                self._cond.notify_all()
+                self._changed()
             assert slot.part is not None
             yield slot.part, slot.value
             slot.value = None
-            with self._cond:
+            with self._lock:
                 self._ledger.used -= slot.nbytes
-                self._cond.notify_all()
+                self._changed()
 
     # --- the source ------------------------------------------------------------------------------
 
@@ -180,7 +184,7 @@ class Engine:
             while not self._board.over:
                 began = time.perf_counter()
                 task = next(self._tasks, None)
-                with self._cond:
+                with self._lock:
                     self._stats.seconds["read"] += time.perf_counter() - began
                 if task is None:
                     break
@@ -188,25 +192,27 @@ class Engine:
                 if not self._admit(Scan(task)):
                     return
         except BaseException as error:
-            with self._cond:
+            with self._lock:
                 if not self._board.over:  # behind a limit nobody waits for it
                     self._board.scans.append(Scan.failed(at_stage(error, "read")))
-        with self._cond:
+        with self._lock:
             self._board.exhausted = True
-            self._cond.notify_all()
+            self._changed()
 
     def _admit(self, scan: Scan) -> bool:
         """Wait until the budget has room for another task; False if the run ended before."""
         began = time.perf_counter()
-        with self._cond:
+        with self._lock:
+            self._offered = scan.cost
             while not (self._board.over or self._board.has_room_for(scan.cost)):
-                self._cond.wait()
+                self._room.wait()
+            self._offered = -1
             self._stats.blocked += time.perf_counter() - began
             if self._board.over:
                 return False
             self._ledger.used += scan.cost
             self._board.scans.append(scan)
-            self._cond.notify_all()
+            self._changed()
             return True
 
     # --- the workers -----------------------------------------------------------------------------
@@ -224,7 +230,7 @@ class Engine:
     def _pick(self, number: int) -> Callable[[], None] | None:
         """The most urgent piece of work that the budget has room for; None at the end."""
         board = self._board
-        with self._cond:
+        with self._lock:
             while True:
                 if board.broken:
                     return None
@@ -245,12 +251,14 @@ class Engine:
                     return partial(self._advance, scan)
                 if board.flushed and not board.jobs:
                     return None
-                self._cond.wait()
+                self._idle += 1
+                self._work.wait()
+                self._idle -= 1
 
     def _advance(self, scan: Scan) -> None:
         """Draw one batch from a task and run the stateless steps over it."""
         drawn = scan.draw(self._parallel, self._context)
-        with self._cond:
+        with self._lock:
             drawn.count_into(self._stats)
             scan.busy = False
             scan.last = drawn.size
@@ -262,7 +270,7 @@ class Engine:
                 self._ledger.used -= scan.cost
             if self._board.ended:
                 close(scan.iterator)
-            self._cond.notify_all()
+            self._changed()
 
     def _encode_slot(self, slot: Slot) -> None:
         began = time.perf_counter()
@@ -271,14 +279,14 @@ class Engine:
             value = slot.encoded()
         except BaseException as error:
             slot.fail(at_stage(error, "encode"))
-        with self._cond:
+        with self._lock:
             self._stats.seconds["encode"] += time.perf_counter() - began
             self._ledger.encoding -= 1
             if slot.failure is None:
                 slot.fill(value)
                 slot.nbytes = held_bytes(value)
             self._ledger.used += slot.nbytes - reserved
-            self._cond.notify_all()
+            self._changed()
 
     # --- the ordered output ----------------------------------------------------------------------
 
@@ -287,7 +295,7 @@ class Engine:
         try:
             self._move()
         except BaseException as error:
-            with self._cond:
+            with self._lock:
                 self._end_early()
                 self._board.cuts = None
                 self._board.output.append(Slot.failed(error))
@@ -298,7 +306,7 @@ class Engine:
         while True:
             if board.cuts is not None and not self._put_cuts():
                 return
-            with self._cond:
+            with self._lock:
                 scan = board.scans[0] if board.scans and not board.over else None
                 if scan is None and board.exhausted and not (board.scans or board.flushed):
                     board.flushing = True
@@ -306,12 +314,12 @@ class Engine:
                     continue
                 if scan is None or not scan.pending:
                     board.draining = False
-                    self._cond.notify_all()
+                    self._changed()
                     return
                 drawn = scan.outputs.popleft() if scan.outputs else None
                 if drawn is None:
                     self._track.passed(board.scans.popleft().mark)
-                    self._cond.notify_all()
+                    self._changed()
             if drawn is not None:
                 self._take_in(drawn)
 
@@ -327,7 +335,7 @@ class Engine:
         began = time.perf_counter()
         with staged("transform"):
             batch = self._tail.step(drawn.batch)
-        with self._cond:
+        with self._lock:
             self._stats.seconds["transform"] += time.perf_counter() - began
             self._board.uncut = batch.nbytes
             self._ledger.used += self._board.uncut - drawn.size
@@ -340,14 +348,14 @@ class Engine:
         board = self._board
         assert board.cuts is not None
         while True:
-            with self._cond:
+            with self._lock:
                 if board.broken or not board.may_cut:
                     board.draining = False
-                    self._cond.notify_all()
+                    self._changed()
                     return False
             held = self._tail.held
             cut = next(board.cuts, None)
-            with self._cond:
+            with self._lock:
                 self._ledger.used += self._tail.held - held
                 if cut is None:
                     board.cuts = None
@@ -366,7 +374,7 @@ class Engine:
                 close(scan.iterator)
         self._board.scans.clear()
         self._board.exhausted = True
-        self._cond.notify_all()
+        self._changed()
 
     def _put(self, cut: Cut) -> None:
         """Give the consumer a piece, by way of the encoders where its file has one."""
@@ -378,21 +386,42 @@ class Engine:
             self._ledger.check("one chunk of the output", nbytes + self._ledger.encode_cost(nbytes))
             if cut.part.encode is None:
                 slot.fill(slot.take())
-        with self._cond:
+        with self._lock:
             self._ledger.used += slot.nbytes
             if not slot.end:
                 self._ledger.expect(slot.nbytes)
             self._board.output.append(slot)
             if not slot.ready:
                 self._board.jobs.append(slot)
-            self._cond.notify_all()
+            self._changed()
 
     # --- threads and failure ---------------------------------------------------------------------
+
+    def _changed(self) -> None:
+        """Wake who can go on now; called under the lock behind every change.
+
+        Waking all would cost several switches of threads for each batch.
+        """
+        board = self._board
+        if board.broken:
+            self._wake_all()
+            return
+        if board.next_ready or board.finished:
+            self._ready.notify_all()
+        if self._offered >= 0 and (board.over or board.has_room_for(self._offered)):
+            self._room.notify_all()
+        if self._idle and (board.flushed or board.has_work):
+            self._work.notify_all()
+
+    def _wake_all(self) -> None:
+        """Have everybody look at the board."""
+        for waited in (self._ready, self._room, self._work):
+            waited.notify_all()
 
     def _tick(self) -> None:
         """Look at memory and workers, also while all of these are in long calls."""
         if self._progress is not None:
-            with self._cond:
+            with self._lock:
                 self._look()
             self._progress(self._stats)
         self._feel()
@@ -406,11 +435,11 @@ class Engine:
     def _feel(self) -> None:
         """Let as much be begun as memory around the run and the work at hand suggest."""
         level = self._pressure.sample()
-        with self._cond:
+        with self._lock:
             self._board.level = level
             if self._crew.review(level):
                 self._woken.notify_all()
-            self._cond.notify_all()  # there may be room again
+            self._wake_all()  # there may be room again
 
     def _spawn(self, target: Callable[[], None], name: str) -> None:
         thread = threading.Thread(target=target, name=f"arrowsmith-{name}", daemon=True)
@@ -418,7 +447,7 @@ class Engine:
         thread.start()
 
     def _fail(self, error: BaseException) -> None:
-        with self._cond:
+        with self._lock:
             if self._board.failure is None:
                 self._board.failure = error
-            self._cond.notify_all()
+            self._wake_all()
