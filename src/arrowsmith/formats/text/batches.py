@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 import numpy as np
 import pyarrow as pa
@@ -28,7 +29,12 @@ def named(source: str, rows: int) -> pa.DictionaryArray:
     """The same name for each row; the indices of all such arrays are one buffer."""
     zeros = _ZEROS if rows <= 1 << 16 else pa.py_buffer(np.zeros(rows, np.int32))
     indices = pa.Array.from_buffers(pa.int32(), rows, [None, zeros])
-    return pa.DictionaryArray.from_arrays(indices, text_array([source]))
+    return pa.DictionaryArray.from_arrays(indices, _name(source), safe=False)
+
+
+@lru_cache(maxsize=16)
+def _name(source: str) -> pa.StringArray:
+    return text_array([source])
 
 
 class TextTask:
@@ -45,7 +51,7 @@ class TextTask:
     ) -> None:
         self._piece: Range | None = piece
         per_byte = _TEXT_COST if piece.coding.is_utf8 else _DECODED_COST
-        self._cost = len(piece.buffer) + piece.size * per_byte + piece.lines * _ROW_COST
+        self._cost = int(piece.size * (1 + per_byte + piece.density * _ROW_COST))
         self._options = options
         self._ctx = ctx
         self._schema = schema
@@ -60,8 +66,7 @@ class TextTask:
         piece, self._piece = self._piece, None
         if piece is None:
             return
-        batch = batch_of(piece, self._options, self._ctx, self._schema, None)
-        self._buffers.give(piece.buffer)
+        batch = batch_of(piece, self._options, self._ctx, self._schema, self._buffers)
         del piece
         yield from sliced(batch, self._request)
 
@@ -85,9 +90,29 @@ def batch_of(
     options: TextReadOptions,
     ctx: RunContext,
     schema: pa.Schema,
+    buffers: Buffers,
+    interner: Interner | None = None,
+) -> pa.RecordBatch:
+    """The columns of ``schema`` of a range, which is read if it is not yet."""
+    count = piece.tally.begin(piece.number) if piece.tally is not None else None
+    try:
+        piece.load(buffers)
+        return _made(piece, options, ctx, schema, interner)
+    except BaseException:
+        if piece.tally is not None:
+            piece.tally.leave(piece.number, count)
+        raise
+    finally:
+        buffers.give(piece.buffer)
+
+
+def _made(
+    piece: Range,
+    options: TextReadOptions,
+    ctx: RunContext,
+    schema: pa.Schema,
     interner: Interner | None,
 ) -> pa.RecordBatch:
-    """The columns of ``schema`` of a range."""
     names = schema.names
     rows = rows_of(piece, options, ctx, with_text="text" in names)
     arrays: list[pa.Array] = []
@@ -99,7 +124,7 @@ def batch_of(
         elif name == "offset":
             arrays.append(int64_array(rows.starts + np.int64(piece.offset)))
         else:
-            arrays.append(int64_array(rows.lines + np.int64(piece.line)))
+            arrays.append(int64_array(rows.numbers))
     if arrays:
         return pa.RecordBatch.from_arrays(arrays, schema=schema)
     return empty_rows(len(rows.starts), schema)
@@ -114,6 +139,9 @@ def empty_rows(count: int, schema: pa.Schema) -> pa.RecordBatch:
 
 def sliced(batch: pa.RecordBatch, request: ScanRequest) -> Iterator[pa.RecordBatch]:
     """Slices of at most so many rows and about so many bytes, none of them empty."""
+    if 0 < batch.num_rows <= request.batch_rows and batch.nbytes <= request.batch_bytes:
+        yield batch
+        return
     for start in range(0, batch.num_rows, request.batch_rows):
         yield from _halved(batch.slice(start, request.batch_rows), request.batch_bytes)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -18,8 +18,9 @@ from arrowsmith.formats.text.layout import (
     last_line_end,
 )
 from arrowsmith.formats.text.options import Unit
-from arrowsmith.plugin.feed import Buffers
-from arrowsmith.plugin.protocols import RunContext
+from arrowsmith.formats.text.tally import Tally
+from arrowsmith.plugin.feed import Buffers, Feed
+from arrowsmith.plugin.protocols import RunContext, Source
 
 Fill = Callable[[memoryview], int]
 """Fills a buffer from a stream; the number of bytes, short only at its end."""
@@ -28,6 +29,7 @@ RECORD_COST = 8
 """What a whole run takes per byte of a single long row: it is split, put in order and encoded."""
 _RUN_COST = 24 << 20  # and beside it
 _BLOCK = 1 << 20
+_WINDOW, _WIDEST = 64 << 10, 4
 
 
 @dataclass(slots=True)
@@ -39,9 +41,12 @@ class Range:
         coding, ends: how it is read.
         buffer, size: the text is the first ``size`` bytes.
         offset: of the text in its source.
-        line: the number of its first line, or block.
-        lines: how many line ends, or blocks, it has.
+        line: the number of its first line, or block; of lines known once they are counted.
         lead: so many bytes of its first block were due to the one before.
+        tally: numbers its lines; None where ``line`` is known.
+        number: of it in the tally.
+        fill: reads it from a file; None where it is read.
+        density: lines of a byte, about.
     """
 
     source: str
@@ -51,13 +56,39 @@ class Range:
     size: int
     offset: int
     line: int
-    lines: int
     lead: int = 0
+    tally: Tally | None = None
+    number: int = 0
+    fill: Callable[[int, memoryview], int] | None = None
+    density: float = 0.0
 
     @property
     def data(self) -> Bytes:
         """The text as NumPy has bytes."""
         return np.frombuffer(self.buffer, np.uint8, self.size)
+
+    def load(self, buffers: Buffers) -> None:
+        """Read it, unless it is."""
+        if self.fill is None:
+            return
+        self.buffer = buffers.take() if self.size <= buffers.size else bytearray(self.size)
+        with memoryview(self.buffer) as view:
+            self.size = self.fill(self.offset, view[: self.size])
+        self.fill = None
+
+    def counted(self, lines: int) -> None:
+        """So many line ends are in it: learn the number of its first line."""
+        if self.tally is not None:
+            self.line = self.tally.tell(self.number, lines)
+            self.tally.densest = max(self.tally.densest, lines / max(self.size, 1))
+
+    def count(self) -> int:
+        """Count its line ends, without keeping its text if it is not read yet."""
+        buffer = self.buffer
+        if self.fill is not None:
+            buffer = bytearray(self.size)
+            self.fill(self.offset, memoryview(buffer))
+        return count_lines(np.frombuffer(buffer, np.uint8, self.size), self.coding, self.ends)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +101,9 @@ class Text:
         coding, ends: how it is read.
         offset: where it begins, behind a byte order mark.
         line: the number of the first line, or block.
+        file: the file that it is, where workers can read its ranges themselves.
+        stop: where it ends there.
+        density: lines of a byte in its beginning.
     """
 
     source: str
@@ -78,6 +112,9 @@ class Text:
     ends: Ends
     offset: int
     line: int
+    file: Source | None = None
+    stop: int = 0
+    density: float = 0.0
 
 
 def cut(
@@ -98,9 +135,62 @@ def cut(
         DataError: a row is longer than ``most``.
         BudgetExceeded: a row is longer than memory allows.
     """
-    carry, offset, line = b"", text.offset, text.line
+    tally = Tally(text.line) if unit in ("lines", "paragraphs") else None
     least = block + 8 if unit == "blocks" else 1
     want = max(min(first or buffers.size, buffers.size), least)
+    found = (
+        _places(text, text.file, ctx, buffers.size, want, most)
+        if unit == "lines" and text.file is not None
+        else _pieces(text, ctx, buffers, unit, block, most, want)
+    )
+    for piece in found:
+        if tally is not None:
+            piece.tally, piece.number = tally, tally.add(piece.count)
+            piece.density = max(text.density, tally.densest)
+        yield piece
+
+
+def _places(
+    text: Text, file: Source, ctx: RunContext, usual: int, want: int, most: int
+) -> Iterator[Range]:
+    """Ranges of whole lines of a file, which are not read yet but for where they end."""
+    start = text.offset
+    while start < text.stop:
+        ctx.check_cancelled()
+        stop, window = min(start + want, text.stop), _WINDOW
+        while stop < text.stop:
+            window = min(window, (stop - start) // _WIDEST * _WIDEST)
+            tail = bytearray(window)
+            stop -= (stop - start) % _WIDEST
+            got = file.read_into(stop - window, tail)
+            if end := last_line_end(tail, got, text.coding, text.ends):
+                stop += end - window
+                break
+            if window < stop - start:
+                window *= 8
+                continue
+            size = stop - start
+            if size >= most or size * RECORD_COST > ctx.memory_limit:
+                feed = Feed(file, stop, None)
+                ahead = replace(text, fill=feed.fill)
+                raise _too_long(ahead, start, size, ctx.memory_limit, most, "lines")
+            stop, window = min(stop + max(usual, size // 4), text.stop), _WINDOW
+        size = stop - start
+        empty = bytearray()
+        yield Range(
+            *(text.source, text.coding, text.ends, empty, size, start, text.line),
+            fill=file.read_into,
+        )
+        start = stop
+        want = min(want * 4, usual)
+
+
+def _pieces(
+    text: Text, ctx: RunContext, buffers: Buffers, unit: Unit, block: int, most: int, want: int
+) -> Iterator[Range]:
+    """Ranges of a stream."""
+    carry, offset, line = b"", text.offset, text.line
+    least = want
     while True:
         ctx.check_cancelled()
         buffer = buffers.take() if max(want, len(carry) + 1) <= buffers.size else bytearray(0)
@@ -127,13 +217,9 @@ def cut(
             buffers.give(buffer)
             return
         carry = bytes(memoryview(buffer)[end:size])
-        if unit == "blocks":
-            count = max(-(-(end - lead) // block), 1)
-        else:
-            count = count_lines(np.frombuffer(buffer, np.uint8, end), text.coding, text.ends)
-        yield Range(text.source, text.coding, text.ends, buffer, end, offset, line, count, lead)
+        yield Range(text.source, text.coding, text.ends, buffer, end, offset, line, lead)
         offset += end
-        line += count
+        line += max(-(-(end - lead) // block), 1) if unit == "blocks" else 0
         want = max(min(want * 4, buffers.size), least)
         if ended:
             return

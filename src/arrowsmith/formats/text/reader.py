@@ -20,6 +20,7 @@ from arrowsmith.formats.text.ranges import Range, Text, cut
 from arrowsmith.formats.text.streams import (
     SAMPLE,
     archive_texts,
+    density_of,
     ends_of,
     is_archive,
     told,
@@ -103,8 +104,7 @@ class TextReader:
             if interner is None:
                 yield TextTask(piece, options, ctx, schema, request, self._buffers)
                 continue
-            batch = batch_of(piece, options, ctx, schema, interner)
-            self._buffers.give(piece.buffer)
+            batch = batch_of(piece, options, ctx, schema, self._buffers, interner)
             yield ReadyTask(batch, request)
 
     def splits(self, target: int) -> Iterator[TextSplit]:
@@ -118,7 +118,11 @@ class TextReader:
         start = stop = self._coding.mark
         line = following = 0 if self._options.unit == "blocks" else 1
         for piece in self._ranges(None, None):
-            stop, following = piece.offset + piece.size, piece.line + piece.lines
+            stop = piece.offset + piece.size
+            if piece.tally is None:
+                following += -(-(piece.size - piece.lead) // self._options.block_bytes)
+            else:
+                following += piece.count()
             self._buffers.give(piece.buffer)
             if stop - start >= target:
                 yield TextSplit(start, stop, line)
@@ -166,6 +170,7 @@ class TextReader:
         start = self._coding.mark if split is None else split.start
         line = 0 if self._options.unit == "blocks" else 1
         feed = Feed(self._source, start, None if split is None else split.stop)
+        whole = self._source.size or 0
         try:
             yield Text(
                 self._source.path,
@@ -174,6 +179,9 @@ class TextReader:
                 self._ends,
                 start,
                 line if split is None else split.line,
+                self._source if self._source.seekable else None,
+                whole if split is None else split.stop,
+                density_of(self._head, self._coding, self._ends),
             )
         finally:
             feed.close()

@@ -1,7 +1,8 @@
 """The rows of a range: texts, and where each begins.
 
-A range without a CR whose bytes are UTF-8 is split by one kernel of Arrow's. All others are laid
-out by NumPy: where rows begin in the file's own bytes, and again in their UTF-8, one for one.
+A range of lines in UTF-8 without a CR is split by one kernel of Arrow's. All others are laid out by
+NumPy: where rows begin and end. Arrow gathers them where the bytes are UTF-8; other bytes are
+decoded first and laid out again, and the rows are the same, one for one.
 """
 
 from __future__ import annotations
@@ -13,27 +14,30 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from arrowsmith.errors import DataError
 from arrowsmith.formats.text.encodings import Coding
 from arrowsmith.formats.text.layout import (
     Bytes,
+    Marks,
+    Numbers,
+    Places,
     Spans,
-    block_bounds,
+    blocks,
     filled,
-    kept,
     lines,
+    marks_of,
     paragraphs,
 )
 from arrowsmith.formats.text.options import TextReadOptions
 from arrowsmith.formats.text.ranges import Range
-from arrowsmith.kernels.arrays import int64_array
 from arrowsmith.plugin.protocols import Reject, RunContext
 
 _UTF8 = Coding("utf-8")
 _WINDOW = 64 << 10
 _MOST = (1 << 31) - 1
+_USUAL = 1 << 15
+_EVEN = np.arange(0, 2 * _USUAL, 2, dtype=np.int32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +47,12 @@ class Rows:
     Attributes:
         text: None where it was not asked for.
         starts: of each row in the range's bytes.
-        lines: the number of lines before each, or of blocks.
+        numbers: of the line that each begins with, or of the block.
     """
 
     text: pa.StringArray | None
-    starts: NDArray[np.int64]
-    lines: NDArray[np.int64]
+    starts: Places
+    numbers: Numbers
 
 
 def rows_of(piece: Range, options: TextReadOptions, ctx: RunContext, *, with_text: bool) -> Rows:
@@ -58,22 +62,22 @@ def rows_of(piece: Range, options: TextReadOptions, ctx: RunContext, *, with_tex
         DataError: a row is bad and the run's ``on_error`` is ``"raise"``.
     """
     data = piece.data
-    if not len(data):
-        none = np.empty(0, np.int64)
-        return Rows(pa.nulls(0, pa.string()) if with_text else None, none, none)
     sound = _one_text(data) if piece.coding.is_utf8 else None
-    if sound is not None and _plain(piece, options):
-        return _split(sound, chr(piece.ends.mark), data[-1] == piece.ends.mark, with_text)
+    if sound is not None and with_text and _plain(piece, options):
+        return _split(sound, piece)
+    marks = None
+    if options.unit != "blocks":
+        marks = marks_of(data, piece.coding, piece.ends)
+        piece.counted(marks.count)
     if sound is not None:
-        spans = _spans(data, piece, piece.coding, options)
-        return Rows(_gathered(data, spans) if with_text else None, spans.starts, spans.lines)
-    return _decoded(data, piece, options, ctx, with_text)
+        spans = _spans(data, piece, piece.coding, options, marks)
+        return Rows(_gathered(data, spans) if with_text else None, spans.starts, spans.numbers)
+    return _decoded(data, piece, options, ctx, with_text, marks)
 
 
 def _one_text(data: Bytes) -> pa.StringArray | None:
     """The bytes as one string, without a copy; None where they are no UTF-8."""
-    offsets = np.array([0, len(data)], np.int32)
-    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(data)]
+    buffers = [None, pa.py_buffer(np.array([0, len(data)], np.int32)), pa.py_buffer(data)]
     text = pa.Array.from_buffers(pa.string(), 1, buffers)
     try:
         text.validate(full=True)
@@ -89,49 +93,56 @@ def _plain(piece: Range, options: TextReadOptions) -> bool:
     return not piece.ends.trim or piece.buffer.find(b"\r", 0, piece.size) < 0
 
 
-def _split(text: pa.StringArray, mark: str, ended: bool, with_text: bool) -> Rows:
-    found = pc.split_pattern(text, mark).values
-    if ended:
+def _split(text: pa.StringArray, piece: Range) -> Rows:
+    """One call that takes long lets the other threads work better than many that do not."""
+    found = pc.split_pattern(text, chr(piece.ends.mark)).values
+    if not piece.size or piece.buffer[piece.size - 1] == piece.ends.mark:
         found = found.slice(0, len(found) - 1)
+        piece.counted(len(found))
+    else:
+        piece.counted(len(found) - 1)
     # each value lacks the line end that was behind it
-    starts = np.frombuffer(found.buffers()[1], np.int32)[: len(found)].astype(np.int64)
-    numbers = np.arange(len(found), dtype=np.int64)
-    starts += numbers
-    return Rows(found if with_text else None, starts, numbers)
+    before = np.frombuffer(found.buffers()[1], np.int32)[: len(found)]
+    starts = np.add(before, np.arange(len(found), dtype=np.int32), dtype=np.int32)
+    return Rows(found, starts, np.arange(piece.line, piece.line + len(found)))
 
 
-def _spans(data: Bytes, piece: Range, coding: Coding, options: TextReadOptions) -> Spans:
+def _spans(
+    data: Bytes, piece: Range, coding: Coding, options: TextReadOptions, marks: Marks | None
+) -> Spans:
     """Where the rows stand in ``data``, which is the range in ``coding``."""
     if options.unit == "paragraphs":
-        return paragraphs(data, coding, piece.ends)
+        return paragraphs(data, coding, piece.ends, piece.line, marks)
     if options.unit == "blocks":
-        starts = block_bounds(data, options.block_bytes, coding, piece.lead)
-        ends = np.append(starts[1:], len(data))
-        return Spans(starts, ends, np.arange(len(starts)), len(starts))
-    found = lines(data, coding, piece.ends)
-    return kept(found, filled(data, found, coding)) if options.skip_blank else found
+        return blocks(data, options.block_bytes, coding, piece.lead, piece.line)
+    found = lines(data, coding, piece.ends, piece.line, marks)
+    return found.kept(filled(data, found, coding)) if options.skip_blank else found
 
 
 def _gathered(data: Bytes, spans: Spans) -> pa.StringArray:
-    """The texts of spans of UTF-8."""
-    count = len(spans.starts)
+    """The texts of spans of UTF-8: every other of those that the bounds make."""
+    count = len(spans)
     if not count:
         return pa.nulls(0, pa.string())
-    offsets = np.empty(2 * count + 1, np.int32)  # a text, then what stands before the next
-    offsets[0:-1:2], offsets[1::2], offsets[-1] = spans.starts, spans.ends, spans.ends[-1]
-    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(data)]
-    all_texts = pa.Array.from_buffers(pa.string(), 2 * count, buffers)
-    return all_texts.take(int64_array(np.arange(0, 2 * count, 2)))
+    buffers = [None, pa.py_buffer(np.ascontiguousarray(spans.bounds)), pa.py_buffer(data)]
+    parts = pa.Array.from_buffers(pa.string(), 2 * count - 1, buffers)
+    even = _EVEN if count <= _USUAL else np.arange(0, 2 * count, 2, dtype=np.int32)
+    return parts.take(pa.Array.from_buffers(pa.int32(), count, [None, pa.py_buffer(even)]))
 
 
 # --- other encodings, and what is not of its encoding --------------------------------------------
 
 
 def _decoded(
-    data: Bytes, piece: Range, options: TextReadOptions, ctx: RunContext, with_text: bool
+    data: Bytes,
+    piece: Range,
+    options: TextReadOptions,
+    ctx: RunContext,
+    with_text: bool,
+    marks: Marks | None,
 ) -> Rows:
     """The rows of bytes that are not, or not all, UTF-8."""
-    raw = _spans(data, piece, piece.coding, options)
+    raw = _spans(data, piece, piece.coding, options, marks)
     view = memoryview(piece.buffer)[: piece.size]
     texts = text = None
     with suppress(UnicodeDecodeError):
@@ -139,16 +150,16 @@ def _decoded(
     if text is not None and with_text and options.unit != "blocks":
         texts = _alike(text, raw, piece, options)
     if text is None:
-        good = np.ones(len(raw.starts), np.bool_)
+        good = np.ones(len(raw), np.bool_)
         for row, place in _bad_rows(view, raw, piece.coding):
             good[row] = False
             _hand_over(row, place, raw, piece, options, ctx)
-        raw = kept(raw, good)
+        raw = raw.kept(good)
         if with_text and piece.coding.is_utf8:
             texts = _gathered(data, raw)
     if with_text and texts is None:
         texts = _one_by_one(view, raw, piece.coding)
-    return Rows(texts, raw.starts, raw.lines)
+    return Rows(texts, raw.starts, raw.numbers)
 
 
 def _alike(text: str, raw: Spans, piece: Range, options: TextReadOptions) -> pa.StringArray | None:
@@ -157,8 +168,8 @@ def _alike(text: str, raw: Spans, piece: Range, options: TextReadOptions) -> pa.
     if len(encoded) > _MOST:
         return None
     data = np.frombuffer(encoded, np.uint8)
-    spans = _spans(data, piece, _UTF8, options)
-    if len(spans.starts) != len(raw.starts) or spans.total != raw.total:
+    spans = _spans(data, piece, _UTF8, options, None)
+    if len(spans) != len(raw) or spans.total != raw.total:
         return None
     return _gathered(data, spans)
 
@@ -212,7 +223,7 @@ def _hand_over(
 ) -> None:
     """Raise the fault of a row, or hand it to the context."""
     start, end = int(spans.starts[row]), int(spans.ends[row])
-    offset, number = piece.offset + start, piece.line + int(spans.lines[row])
+    offset, number = piece.offset + start, int(spans.numbers[row])
     is_block = options.unit == "blocks"
     byte = piece.buffer[start + place]
     reason = f"byte 0x{byte:02x} at {place} of the row is not {piece.coding.name}"

@@ -5,10 +5,12 @@ from __future__ import annotations
 import fnmatch
 from collections.abc import Callable, Iterator
 
+import numpy as np
+
 from arrowsmith.errors import DataError
 from arrowsmith.formats.text.archive import Member, tar_members, zip_members
 from arrowsmith.formats.text.encodings import Coding, coding_of
-from arrowsmith.formats.text.layout import CR, LF, Ends
+from arrowsmith.formats.text.layout import CR, LF, Ends, count_lines
 from arrowsmith.formats.text.options import TextReadOptions
 from arrowsmith.formats.text.probe import TEXT_SUFFIXES, is_tar, is_zip
 from arrowsmith.formats.text.ranges import Fill, Text
@@ -30,6 +32,11 @@ def ends_of(head: bytes, coding: Coding, options: TextReadOptions) -> Ends:
     feed, back = (mark.encode(coding.name) for mark in "\n\r")
     alone = feed not in head and back in head[: -coding.unit]
     return Ends(CR, trim=False) if alone else Ends()
+
+
+def density_of(head: bytes, coding: Coding, ends: Ends) -> float:
+    """Lines of a byte."""
+    return count_lines(np.frombuffer(head, np.uint8), coding, ends) / max(len(head), 1)
 
 
 def told(source: str, head: bytes, options: TextReadOptions, ctx: RunContext) -> Coding:
@@ -64,7 +71,8 @@ def archive_texts(
         ends = ends_of(bytes(sample), coding, options)
         fill = _behind(memoryview(sample)[coding.mark :], member.fill)
         line = 0 if options.unit == "blocks" else 1
-        yield member, Text(name, fill, coding, ends, coding.mark, line)
+        density = density_of(bytes(sample), coding, ends)
+        yield member, Text(name, fill, coding, ends, coding.mark, line, density=density)
     if not found:
         raise DataError(
             f"none of its {others} members is a text",
