@@ -75,6 +75,7 @@ def folder(tmp_path):
     )
     pq.write_table(table, tmp_path / "in.parquet")
     pa.feather.write_feather(table, str(tmp_path / "in.arrow"), compression="uncompressed")
+    (tmp_path / "in.txt").write_text("some words\n\nand more\n")
     (tmp_path / "in.csv").write_text("id,at,x\n1,2024-01-01 00:00:00,0.5\n2,,\n")
     return tmp_path
 
@@ -95,6 +96,8 @@ def folder(tmp_path):
         ("convert", "in.parquet", "out.arrow", "--where", "id in (1, 2)"),
         ("convert", "in.parquet", "out.csv", "--columns", "id,at"),
         ("convert", "in.arrow", "out.parquet", "--limit", "2"),
+        ("convert", "in.txt", "out.txt"),
+        ("convert", "in.txt", "out.parquet", "--transform", "tokenize", "--transform", "vocab"),
     ],
     ids=" ".join,
 )

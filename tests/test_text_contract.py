@@ -122,7 +122,7 @@ class TestTextDocuments(_TextContract):
 
 class TestTextDictionary(_TextContract):
     name = "text"
-    options = {"dictionary": True, "dictionary_bytes": 1024, "range_bytes": 512}
+    options = {"dictionary": True, "dictionary_bytes": 1024}
     samples = {"lines.txt": joined()}
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import io
 import itertools
-import random
 import tarfile
-import warnings
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import duckdb
@@ -18,7 +18,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import arrowsmith
+from arrowsmith.catalog import get_catalog
 from arrowsmith.errors import ArrowsmithError, DataError, OptionError, RatioExceeded, UnknownFormat
+from arrowsmith.plugin.protocols import ScanRequest
+from arrowsmith.testing.checks import opened
 
 TEXTS = st.text(
     st.characters(exclude_categories=["Cs"], exclude_characters="\r\n\ufeff"), max_size=30
@@ -162,6 +165,13 @@ def test_cp1252_is_a_guess_that_is_told(tmp_path: Path) -> None:
         table = rows_of(path)
     assert table["text"].to_pylist() == ["café – “quoted”", "plain"]
     assert '"encoding_guess": true' in table.schema.metadata[b"arrowsmith"].decode()
+
+
+def test_a_mark_is_that_of_the_encoding_given(tmp_path: Path) -> None:
+    """UTF-16 that begins with a NUL has the bytes of the mark of UTF-32 at its head."""
+    path = tmp_path / "a.txt"
+    path.write_bytes("\0a\nb".encode("utf-16"))
+    assert texts(path, encoding="utf-16") == ["\0a", "b"]
 
 
 @pytest.mark.parametrize("encoding", ["shift_jis", "gb18030", "euc_kr", "big5", "koi8-r"])
@@ -376,40 +386,60 @@ def test_text_claims_nothing_that_others_read(tmp_path: Path) -> None:
         arrowsmith.open(path)
 
 
-# --- damage --------------------------------------------------------------------------------------
+# --- ranges --------------------------------------------------------------------------------------
 
 
-def test_damaged_files_give_errors_or_tables(tmp_path: Path) -> None:
-    """Two thousand seeded cases of flipped, cut and spliced bytes over all units and archives."""
-    chance = random.Random(20)
-    text = "".join(f"line {n} é😀\r\n" + "\n" * (n % 3) for n in range(40))
-    samples = [
-        text.encode(),
-        text.encode("utf-16"),
-        f"---\ntitle: x\ntags: [a]\n---\n{text}".encode(),
-        zipped(MEMBERS),
-        tarred(MEMBERS, tarfile.PAX_FORMAT),
-    ]
-    for case in range(2000):
-        data = bytearray(samples[case % len(samples)])
-        at = chance.randrange(len(data))
-        kind = case // len(samples) % 4
-        if kind == 0:
-            data[at] ^= 1 << chance.randrange(8)
-        elif kind == 1:
-            del data[at:]
-        elif kind == 2:
-            data[at : at + 8] = chance.randbytes(chance.randrange(16))
-        else:
-            other = samples[chance.randrange(len(samples))]
-            data[at:at] = other[: chance.randrange(200)]
-        path = tmp_path / ("a.md" if case % 2 else "a.txt")
-        path.write_bytes(data)
-        unit = ("lines", "paragraphs", "documents", "blocks")[case % 4]
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            try:
-                table = rows_of(path, unit=unit, on_error="skip", range_bytes=64)
-            except ArrowsmithError:
-                continue
-        table.validate(full=True)
+@pytest.mark.parametrize("ended", [b"\n", b""])
+def test_ranges_may_be_read_in_any_order(tmp_path: Path, ended: bytes) -> None:
+    """Whichever range is split first, by one thread or by four at once: the numbers of its lines
+    are those in the file."""
+    path = tmp_path / "a.txt"
+    path.write_bytes(b"\n".join(b"line %d" % n * (n % 7) for n in range(3000)) + ended)
+    wanted = rows_of(path, range_bytes="64KB").drop_columns("source").to_pylist()
+    assert len(wanted) == 3000
+    spec = get_catalog().readers()["text"]
+    with opened(spec, path, {"range_bytes": "1KB"}) as reader:
+        for order in (reversed, lambda tasks: tasks, lambda tasks: tasks[1::2] + tasks[::2]):
+            tasks = list(reader.tasks(ScanRequest(columns=("text", "line", "offset"))))
+            assert len(tasks) > 20
+            found = [row for task in order(tasks) for b in task.read() for row in b.to_pylist()]
+            assert sorted(found, key=lambda row: row["line"]) == wanted
+        tasks = list(reader.tasks(ScanRequest(columns=("text", "line", "offset"))))
+        with ThreadPoolExecutor(4) as pool:
+            batches = list(pool.map(lambda task: list(task.read()), tasks))
+        assert [row for each in batches for b in each for row in b.to_pylist()] == wanted
+
+
+def test_a_range_that_fails_keeps_no_other_waiting(tmp_path: Path) -> None:
+    """Lines behind it have their numbers all the same."""
+    path = tmp_path / "a.txt"
+    path.write_bytes(b"fine\n" * 400 + b"b\xe4d\n" + b"good\n" * 400)
+    spec = get_catalog().readers()["text"]
+    with opened(spec, path, {"range_bytes": "1KB", "encoding": "utf-8"}) as reader:
+        tasks = list(reader.tasks(ScanRequest()))
+        lines = []
+        for task in tasks:
+            with suppress(DataError):
+                lines += [row["line"] for b in task.read() for row in b.to_pylist()]
+    assert lines[-1] == 801
+    assert len(lines) < 801
+
+
+def test_front_matter_of_types_that_are_given(tmp_path: Path) -> None:
+    """Files that disagree become one dataset; a value that does not fit is a bad record."""
+    (tmp_path / "a.md").write_text("---\nversion: 1.10\nn: 1\n---\nx\n")
+    (tmp_path / "b.md").write_text("---\nversion: 2\nn: one\n---\ny\n")
+    (tmp_path / "c.md").write_text("z\n")
+    whole = {"format": "text", "unit": "documents"}
+    with pytest.raises(ArrowsmithError, match="-r types="):
+        arrowsmith.open(tmp_path, **whole).to_table()
+    types = {"version": "string", "n": "string", "other": "date"}
+    table = arrowsmith.open(tmp_path, types=types, **whole).to_table()
+    assert table["version"].to_pylist() == ["1.10", "2", None]
+    assert table["n"].to_pylist() == ["1", "one", None]
+    assert table.schema.field("other").type == pa.date32()
+    types = {"version": "string", "n": "int64"}
+    with pytest.raises(DataError, match="'n' of the front matter is no int64: 'one'"):
+        arrowsmith.open(tmp_path, types=types, **whole).to_table()
+    kept = arrowsmith.open(tmp_path, types=types, on_error="skip", **whole).to_table()
+    assert kept["text"].to_pylist() == ["x\n", "z\n"]

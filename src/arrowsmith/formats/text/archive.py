@@ -252,11 +252,10 @@ def _number(field: bytes) -> int:
     """A number as a header has it, octal or base 256; -1 for none."""
     if field[0] & 0x80:
         return int.from_bytes(field[1:], "big") if field[0] == 0x80 else -1
-    digits = field.strip(b" \0")
-    try:
-        return int(digits or b"0", 8)
-    except ValueError:
+    digits = field.partition(b"\0")[0].strip(b" ")
+    if digits.strip(b"01234567"):
         return -1
+    return int(digits or b"0", 8)
 
 
 def _name(head: bytes) -> str:

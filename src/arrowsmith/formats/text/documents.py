@@ -17,6 +17,7 @@ from arrowsmith.kernels.arrays import int64_array
 from arrowsmith.kernels.scalars import text_array
 from arrowsmith.plugin.feed import Buffers
 from arrowsmith.plugin.protocols import Reject, RunContext, ScanRequest
+from arrowsmith.plugin.types import parse_type
 
 _COLUMNS = ("text", "source", "document", "offset")
 _MARKDOWN = (".md", ".markdown")
@@ -41,7 +42,8 @@ class Documents:
     def __init__(self, options: TextReadOptions, ctx: RunContext) -> None:
         self._options = options
         self._ctx = ctx
-        self.columns = Columns(_COLUMNS)
+        given = {key: parse_type(name) for key, name in options.types.items()}
+        self.columns = Columns(_COLUMNS, given if options.front_matter else {})
 
     @property
     def fields(self) -> list[pa.Field]:
@@ -122,7 +124,9 @@ class Documents:
 
     def _front(self, piece: Range, text: str) -> tuple[Values, int]:
         markdown = self._options.front_matter and _is_markdown(piece.source)
-        return front_matter(text) if markdown else ({}, 0)
+        values, body = front_matter(text) if markdown else ({}, 0)
+        self.columns.check(values)
+        return values, body
 
     def _hand_over(self, piece: Range, reason: str, line: int, at: int) -> None:
         if self._ctx.on_error == "raise":

@@ -67,15 +67,15 @@ def coding_of(head: bytes, given: str | None) -> Coding:
     Raises:
         OptionError: the encoding is unknown, or keeps no ASCII.
     """
-    marked = next(((mark, name) for mark, name in _MARKS if head.startswith(mark)), None)
     if given is not None:
         name = _checked(given)
-        if marked is not None and given_by_mark(given, name, marked[1]):
-            name = marked[1]
-        mark = len(marked[0]) if marked is not None and marked[1] == name else 0
-        return Coding(name, mark, _UNITS.get(name, 1))
-    if marked is not None:
-        return Coding(marked[1], len(marked[0]), _UNITS.get(marked[1], 1))
+        for mark, marked in _MARKS:
+            if head.startswith(mark) and (marked == name or given_by_mark(given, name, marked)):
+                return Coding(marked, len(mark), _UNITS.get(marked, 1))
+        return Coding(name, 0, _UNITS.get(name, 1))
+    for mark, name in _MARKS:
+        if head.startswith(mark):
+            return Coding(name, len(mark), _UNITS.get(name, 1))
     if (wide := _wide(head)) is not None:
         return Coding(wide, 0, 2)
     if _mostly_utf8(head):

@@ -119,16 +119,20 @@ class Columns:
 
     Args:
         taken: names that are in use; a key of that name becomes ``meta_KEY``.
+        given: types that are not found out.
     """
 
-    def __init__(self, taken: Iterable[str]) -> None:
+    def __init__(self, taken: Iterable[str], given: Mapping[str, pa.DataType]) -> None:
         self._taken = frozenset(taken)
-        self._types: dict[str, pa.DataType | None] = {}
+        self._given = given
+        self._types: dict[str, pa.DataType | None] = dict(given)
         self._big: set[str] = set()
 
     def add(self, values: Values) -> None:
         """Widen the types so that they hold these values, too."""
         for key, value in values.items():
+            if key in self._given:
+                continue
             known = self._types.get(key)
             kind = _kind(value)
             if isinstance(value, int) and abs(value) > _EXACT:
@@ -141,6 +145,18 @@ class Columns:
                 self._types[key] = pa.float64() if exact else pa.string()
             if key in self._big and self._types[key] == pa.float64():
                 self._types[key] = pa.string()
+
+    def check(self, values: Values) -> None:
+        """Raise ``DataError`` where a value is not of the type given for it."""
+        for key, kind in self._given.items():
+            try:
+                _array([values.get(key)], kind)
+            except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+                raise DataError(
+                    f"'{key}' of the front matter is no {kind}: {_text(values[key])[:80]!r}",
+                    place="line 1",
+                    hint="give it another type, such as string",
+                ) from None
 
     @property
     def fields(self) -> list[pa.Field]:

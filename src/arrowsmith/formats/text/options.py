@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -28,6 +29,8 @@ class TextReadOptions:
         dictionary: texts as indices into their distinct values, which batches share.
         dictionary_bytes: how large the shared dictionary may get before a new one begins.
         front_matter: YAML at the head of Markdown documents becomes columns.
+        types: key of the front matter to Arrow type, such as ``{"version": "string"}``, for files
+            that disagree. A value that does not fit makes a document a bad record.
         members: which members of a zip or tar are read, by patterns such as ``*.txt``; none for
             those with a suffix of text.
         range_bytes: how much text one task splits.
@@ -53,6 +56,9 @@ class TextReadOptions:
         1 << 20, help="how large the shared dictionary gets", min=1 << 10, max=1 << 30, size=True
     )
     front_matter: bool = option(True, help="YAML at the head of Markdown documents as columns")
+    types: Mapping[str, str] = option(
+        {}, help="Arrow types of front matter, such as version:string"
+    )
     members: tuple[str, ...] = option((), help="members of an archive to read, such as *.txt")
     range_bytes: int = option(
         1 << 20, help="how much text one task splits", min=16, max=1 << 29, size=True

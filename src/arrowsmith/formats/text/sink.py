@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from arrowsmith.errors import DataError, SchemaMismatch, TargetError
 from arrowsmith.formats.text.options import TextWriteOptions
+from arrowsmith.kernels.arrays import numpy_view
 from arrowsmith.kernels.plain import unwrapped
 from arrowsmith.kernels.scalars import text_scalar
 from arrowsmith.plugin import check_columns
@@ -136,7 +137,7 @@ class TextSink:
                 texts = pc.replace_substring(texts, character, written)
             return texts
         broken = pc.match_substring_regex(texts, r"\n|\r\z")
-        places = np.flatnonzero(np.asarray(broken.cast(pa.uint8())))
+        places = np.flatnonzero(numpy_view(broken.cast(pa.uint8())))
         if not len(places):
             return texts
         if self._options.line_breaks == "space":

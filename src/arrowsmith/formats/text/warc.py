@@ -154,8 +154,8 @@ def _flaw(
     buffer: bytearray, start: int, after: int, size: int, ended: bool, reason: str
 ) -> Flaw | None:
     """All up to what looks like the next record."""
-    following = _NEXT.search(buffer, max(after - 1, 0), size)
-    if following is not None and following.start() >= start:
+    following = _NEXT.search(buffer, max(after - 1, start), size)
+    if following is not None:
         return Flaw(start, following.start() + 1, reason)
     return Flaw(start, size, reason) if ended else None
 
