@@ -28,6 +28,7 @@ from arrowsmith.pipeline.output.cuts import Cut, Cutter, Part
 from arrowsmith.pipeline.pieces import Drawn, Scan, Slot, at_stage, close, held_bytes, staged
 from arrowsmith.pipeline.pressure import PressureMonitor
 from arrowsmith.pipeline.rejects import RejectLog
+from arrowsmith.pipeline.signals import Signals
 from arrowsmith.pipeline.tail import Tail, split_steps
 from arrowsmith.pipeline.track import Track
 from arrowsmith.pipeline.watch import Watch
@@ -81,13 +82,8 @@ class Engine:
         self._crew = Crew(config.threads, usable_cores())
         self._board = Board(config, self._ledger, self._crew)
         self._track = Track(stats, self._tail)
-        self._lock = lock = threading.RLock()
-        self._ready = threading.Condition(lock)  # waited on by the consumer
-        self._room = threading.Condition(lock)  # by the source
-        self._work = threading.Condition(lock)  # by workers who are awake
-        self._woken = threading.Condition(lock)  # and by those who are not
-        self._offered = -1  # what the task that waits for room costs; -1 for none
-        self._idle = 0  # workers who wait for work
+        self._signals = Signals(self._board)
+        self._lock = self._signals.lock
         self._watch = Watch(min(config.memory_check_interval, _SAMPLING), self._tick, self._fail)
         self._threads: list[threading.Thread] = []
         self._began = time.perf_counter()
@@ -118,8 +114,8 @@ class Engine:
         """End the run: nothing new is begun; returns when every thread has ended."""
         with self._lock:
             self._board.stopped = True
-            self._wake_all()
-            self._woken.notify_all()
+            self._signals.wake_all()
+            self._signals.woken.notify_all()
         if not self._board.finished:
             self._context.cancel()
         current = threading.current_thread()
@@ -154,7 +150,7 @@ class Engine:
         while True:
             with self._lock:
                 while not (board.broken or board.finished or board.next_ready):
-                    self._ready.wait()
+                    self._signals.ready.wait()
                 if board.failure is not None:
                     raise board.failure
                 if board.stopped or not board.output:
@@ -169,13 +165,13 @@ class Engine:
                         del slot  # it would hold the exception, whose traceback holds this frame
                 self._stats.chunks += not slot.end
                 self._stats.rows_out += slot.rows
-                self._changed()
+                self._signals.changed()
             assert slot.part is not None
             yield slot.part, slot.value
             slot.value = None
             with self._lock:
                 self._ledger.used -= slot.nbytes
-                self._changed()
+                self._signals.changed()
 
     # --- the source ------------------------------------------------------------------------------
 
@@ -197,22 +193,22 @@ class Engine:
                     self._board.scans.append(Scan.failed(at_stage(error, "read")))
         with self._lock:
             self._board.exhausted = True
-            self._changed()
+            self._signals.changed()
 
     def _admit(self, scan: Scan) -> bool:
         """Wait until the budget has room for another task; False if the run ended before."""
         began = time.perf_counter()
         with self._lock:
-            self._offered = scan.cost
+            self._signals.offered = scan.cost
             while not (self._board.over or self._board.has_room_for(scan.cost)):
-                self._room.wait()
-            self._offered = -1
+                self._signals.room.wait()
+            self._signals.offered = None
             self._stats.blocked += time.perf_counter() - began
             if self._board.over:
                 return False
             self._ledger.used += scan.cost
             self._board.scans.append(scan)
-            self._changed()
+            self._signals.changed()
             return True
 
     # --- the workers -----------------------------------------------------------------------------
@@ -235,7 +231,7 @@ class Engine:
                 if board.broken:
                     return None
                 if number >= self._crew.active:
-                    self._woken.wait()
+                    self._signals.woken.wait()
                     continue
                 if not board.draining and board.has_ordered_work:
                     board.draining = True
@@ -251,9 +247,9 @@ class Engine:
                     return partial(self._advance, scan)
                 if board.flushed and not board.jobs:
                     return None
-                self._idle += 1
-                self._work.wait()
-                self._idle -= 1
+                self._signals.idle += 1
+                self._signals.work.wait()
+                self._signals.idle -= 1
 
     def _advance(self, scan: Scan) -> None:
         """Draw one batch from a task and run the stateless steps over it."""
@@ -270,7 +266,7 @@ class Engine:
                 self._ledger.used -= scan.cost
             if self._board.ended:
                 close(scan.iterator)
-            self._changed()
+            self._signals.changed()
 
     def _encode_slot(self, slot: Slot) -> None:
         began = time.perf_counter()
@@ -286,7 +282,7 @@ class Engine:
                 slot.fill(value)
                 slot.nbytes = held_bytes(value)
             self._ledger.used += slot.nbytes - reserved
-            self._changed()
+            self._signals.changed()
 
     # --- the ordered output ----------------------------------------------------------------------
 
@@ -314,12 +310,12 @@ class Engine:
                     continue
                 if scan is None or not scan.pending:
                     board.draining = False
-                    self._changed()
+                    self._signals.changed()
                     return
                 drawn = scan.outputs.popleft() if scan.outputs else None
                 if drawn is None:
                     self._track.passed(board.scans.popleft().mark)
-                    self._changed()
+                    self._signals.changed()
             if drawn is not None:
                 self._take_in(drawn)
 
@@ -351,7 +347,7 @@ class Engine:
             with self._lock:
                 if board.broken or not board.may_cut:
                     board.draining = False
-                    self._changed()
+                    self._signals.changed()
                     return False
             held = self._tail.held
             cut = next(board.cuts, None)
@@ -374,7 +370,7 @@ class Engine:
                 close(scan.iterator)
         self._board.scans.clear()
         self._board.exhausted = True
-        self._changed()
+        self._signals.changed()
 
     def _put(self, cut: Cut) -> None:
         """Give the consumer a piece, by way of the encoders where its file has one."""
@@ -393,30 +389,9 @@ class Engine:
             self._board.output.append(slot)
             if not slot.ready:
                 self._board.jobs.append(slot)
-            self._changed()
+            self._signals.changed()
 
     # --- threads and failure ---------------------------------------------------------------------
-
-    def _changed(self) -> None:
-        """Wake who can go on now; called under the lock behind every change.
-
-        Waking all would cost several switches of threads for each batch.
-        """
-        board = self._board
-        if board.broken:
-            self._wake_all()
-            return
-        if board.next_ready or board.finished:
-            self._ready.notify_all()
-        if self._offered >= 0 and (board.over or board.has_room_for(self._offered)):
-            self._room.notify_all()
-        if self._idle and (board.flushed or board.has_work):
-            self._work.notify_all()
-
-    def _wake_all(self) -> None:
-        """Have everybody look at the board."""
-        for waited in (self._ready, self._room, self._work):
-            waited.notify_all()
 
     def _tick(self) -> None:
         """Look at memory and workers, also while all of these are in long calls."""
@@ -438,8 +413,8 @@ class Engine:
         with self._lock:
             self._board.level = level
             if self._crew.review(level):
-                self._woken.notify_all()
-            self._wake_all()  # there may be room again
+                self._signals.woken.notify_all()
+            self._signals.wake_all()  # there may be room again
 
     def _spawn(self, target: Callable[[], None], name: str) -> None:
         thread = threading.Thread(target=target, name=f"arrowsmith-{name}", daemon=True)
@@ -450,4 +425,4 @@ class Engine:
         with self._lock:
             if self._board.failure is None:
                 self._board.failure = error
-            self._wake_all()
+            self._signals.wake_all()
