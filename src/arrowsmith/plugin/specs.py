@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import IntEnum
-from functools import reduce
 from importlib import import_module
-from typing import Literal
+from typing import Any, Literal
 
 from arrowsmith.errors import PluginError
 
@@ -168,12 +167,15 @@ class _Optioned:
             return self.options
         module, _, attribute = self.options.partition(":")
         try:
-            found: type = reduce(getattr, attribute.split("."), import_module(module))
+            found: Any = import_module(module)
+            for part in attribute.split("."):
+                found = getattr(found, part)
         except Exception as error:
             raise PluginError(
                 f"the options of {self.name!r}, {self.options}, cannot be imported: {error}"
             ) from error
-        return found
+        named: type = found
+        return named
 
 
 @dataclass(frozen=True, slots=True)
