@@ -250,6 +250,34 @@ def test_index_gives_splits_and_count_and_a_stale_one_is_not_used(tmp_path: Path
         list(reader.splits(10_000))
 
 
+def test_index_of_another_file_as_long_is_not_used(tmp_path: Path) -> None:
+    path = write(pa.table({"x": ["ab", "c", "d"]}), tmp_path / "a.tfrecord", index=True)
+    other = write(pa.table({"x": ["a", "bc", "d"]}), tmp_path / "b.tfrecord")
+    assert other.stat().st_size == path.stat().st_size
+    path.write_bytes(other.read_bytes())
+    with pytest.warns(UserWarning, match="is not the index of a"):
+        assert arrowsmith.open(path).count() == 3
+
+
+@pytest.mark.parametrize(
+    "text", [b"", b"0", b"0 x\n", b"0 99\n", b"-0 1\n", b"9" * 100, b"0 18\n\xff", b"0 9" * 400_000]
+)
+def test_damaged_index_is_not_used(tmp_path: Path, text: bytes) -> None:
+    path = write(pa.table({"x": [1, 2, 3]}), tmp_path / "a.tfrecord")
+    Path(f"{path}.index").write_bytes(text)
+    with pytest.warns(UserWarning, match="is not the index of a"):
+        assert arrowsmith.open(path).count() == 3
+
+
+def test_index_of_many_records_is_read_in_blocks(tmp_path: Path) -> None:
+    rows = 120_000  # 1.4 MB of lines
+    path = write(pa.table({"x": [0] * rows}), tmp_path / "a.tfrecord", index=True)
+    assert Path(f"{path}.index").stat().st_size > 1 << 20
+    spec = get_catalog().reader("tfrecord")
+    with opened(spec, path, {}, KitContext()) as reader:
+        assert reader.count() == rows
+
+
 def test_folder_of_shards_with_their_indexes_is_opened(tmp_path: Path) -> None:
     folder = tmp_path / "shards"
     folder.mkdir()

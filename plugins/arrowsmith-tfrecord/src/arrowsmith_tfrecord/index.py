@@ -7,16 +7,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
 from arrowsmith.errors import DataError, SourceError
 from arrowsmith.plugin import RunContext, Source
-from arrowsmith_tfrecord.frames import AROUND
+from arrowsmith_tfrecord.frames import AROUND, HEADER
 from arrowsmith_tfrecord.wire import Ints
 
 SUFFIX = ".index"
 _LINE = 42  # bytes of a line at most: two numbers of 20 digits
+_BLOCK = 1 << 20
+_COST = 32  # bytes of memory for each record
+_LOOKED_AT = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +67,13 @@ def load_index(source: Source, option: str, ctx: RunContext) -> RecordIndex | No
         return None
     path = Path(source.path + SUFFIX if auto else option)
     try:
-        most = (source.size // AROUND + 1) * _LINE
         with path.open("rb") as file:
-            text = file.read(most + 1)
+            bounds = _bounds(file, source.size, ctx.memory_limit // _COST)
     except OSError as error:
         if auto:
             return None
         raise SourceError(f"cannot be read: {error.strerror}", path=str(path)) from None
-    bounds = _bounds(text, source.size) if len(text) <= most else None
-    if bounds is not None:
+    if bounds is not None and _is_of(source, bounds):
         return RecordIndex(bounds)
     if auto:
         ctx.warn(f"{path}: is not the index of {source.name} as it is now, so is not used")
@@ -79,18 +81,46 @@ def load_index(source: Source, option: str, ctx: RunContext) -> RecordIndex | No
     raise DataError(f"is not the index of {source.path} as it is now", path=str(path))
 
 
-def _bounds(text: bytes, size: int) -> Ints | None:
-    """Where frames begin, and where the last ends, if they fill a file of so many bytes."""
-    try:
-        table = np.array(text.split(), np.int64).reshape(-1, 2)
-    except (ValueError, OverflowError):
+def _bounds(file: BinaryIO, size: int, most: int) -> Ints | None:
+    """Where frames begin, and where the last ends, if they fill a file of so many bytes.
+
+    Args:
+        most: records; of more the index is not used, for want of memory.
+    """
+    parts: list[Ints] = []
+    end = rows = 0
+    left = b""
+    while block := file.read(_BLOCK):
+        text = left + block
+        cut = text.rfind(b"\n") + 1 if len(block) == _BLOCK else len(text)
+        text, left = text[:cut], text[cut:]
+        if text.translate(None, b"0123456789 \t\r\n") or len(left) > _LINE:
+            return None
+        numbers = np.fromstring(text, np.int64, sep=" ")
+        starts, lengths = numbers[0::2], numbers[1::2]
+        rows += len(starts)
+        if not len(starts) or len(starts) > len(lengths) or rows > most:
+            return None
+        if (lengths < AROUND).any() or (lengths > size).any():
+            return None
+        ends = starts + lengths
+        if starts[0] != end or (starts[1:] != ends[:-1]).any():
+            return None
+        end = int(ends[-1])
+        parts.append(starts.copy())
+    if left or not parts or end != size:
         return None
-    starts, lengths = table[:, 0], table[:, 1]
-    if not len(starts) or starts[0] or (lengths < AROUND).any() or (lengths > size).any():
-        return None
-    if (starts[1:] != (starts + lengths)[:-1]).any() or starts[-1] + lengths[-1] != size:
-        return None
-    return np.append(starts, size)
+    return np.concatenate([*parts, [size]])
+
+
+def _is_of(source: Source, bounds: Ints) -> bool:
+    """Whether some records are where the index has them: it may be of another file as long."""
+    rows = len(bounds) - 1
+    for row in np.unique(np.linspace(0, rows - 1, _LOOKED_AT).astype(np.int64)).tolist():
+        header = source.read_at(int(bounds[row]), HEADER)
+        if int.from_bytes(header[:8], "little") != int(bounds[row + 1] - bounds[row]) - AROUND:
+            return False
+    return True
 
 
 def index_lines(starts: Ints, lengths: Ints) -> bytes:
