@@ -6,12 +6,23 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tfrecord.reader import tfrecord_iterator, tfrecord_loader
 from tfrecord.tools.tfrecord2idx import create_index
-from tfrecord_examples import as_read, example, frames
+from tfrecord_examples import (
+    as_read,
+    by_hand,
+    entry,
+    example,
+    floats,
+    frames,
+    ints,
+    sequence_example,
+    texts,
+)
 
 import arrowsmith
 from arrowsmith.catalog import get_catalog
@@ -196,6 +207,66 @@ def test_rows_come_back_by_way_of_parquet(tmp_path: Path) -> None:
     arrowsmith.open(tmp_path / "a.parquet").write(tmp_path / "a.tfrecord")
     arrowsmith.open(tmp_path / "a.tfrecord").write(tmp_path / "b.parquet")
     assert arrowsmith.open(tmp_path / "b.parquet").to_table().equals(table)
+
+
+KINDS = {"i": ints, "f": floats, "b": texts}
+FEATURES = st.fixed_dictionaries(
+    {},
+    optional={
+        "i one": INTS.map(lambda value: [value]),
+        "i": st.lists(INTS, max_size=9),
+        "i pair": st.lists(INTS, min_size=2, max_size=2),
+        "f one": SINGLES.map(lambda value: [value]),
+        "f": st.lists(SINGLES, max_size=9),
+        "f pair": st.lists(SINGLES, min_size=2, max_size=2),
+        "b one": st.binary(max_size=200).map(lambda value: [value]),
+        "b": st.lists(st.binary(max_size=99), max_size=5),
+        "b pair": st.lists(st.binary(max_size=9), min_size=2, max_size=2),
+    },
+)
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.lists(FEATURES, min_size=1, max_size=20), st.booleans(), st.booleans())
+def test_any_examples_are_the_same_by_way_of_parquet(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[dict[str, Any]], packed: bool, fixed: bool
+) -> None:
+    """From the reference by TFRecord, Parquet and TFRecord back to the reference."""
+
+    def feature(name: str, values: list[Any]) -> bytes:
+        write = KINDS[name[0]]
+        return write(*values) if name[0] == "b" else write(*values, packed=packed)
+
+    folder = tmp_path_factory.mktemp("by")
+    payloads = [by_hand(*(entry(n, feature(n, v)) for n, v in row.items())) for row in rows]
+    (folder / "a.tfrecord").write_bytes(frames(payloads))
+    source = arrowsmith.open(folder / "a.tfrecord", payload="example", fixed_lists=fixed)
+    if not source.schema.names:
+        return
+    source.write(folder / "a.parquet")
+    table = pq.read_table(folder / "a.parquet")
+    for row, got in zip(rows, table.to_pylist(), strict=True):
+        assert {
+            n: v if isinstance(v, list) else [v] for n, v in got.items() if v is not None
+        } == row
+    arrowsmith.open(folder / "a.parquet").write(folder / "b.tfrecord")
+    assert messages(folder / "b.tfrecord") == [as_read(one) for one in payloads] == rows
+
+
+def test_sequence_examples_become_lists_of_lists_in_parquet(tmp_path: Path) -> None:
+    payloads = [
+        sequence_example(
+            {"id": [n]}, {"w": [[b"a"] * (k + 1) for k in range(n)], "t": [[0.5], [n / 4]]}
+        )
+        for n in range(5)
+    ]
+    (tmp_path / "a.tfrecord").write_bytes(frames(payloads))
+    arrowsmith.open(tmp_path / "a.tfrecord").write(tmp_path / "a.parquet")
+    wanted = [as_read(one, sequence=True) for one in payloads]
+    rows = pq.read_table(tmp_path / "a.parquet").to_pylist()
+    assert [row["id"] for row in rows] == [row["id"][0] for row in wanted]
+    for name in ("w", "t"):
+        assert [row[name] for row in rows] == [row[name] for row in wanted]
 
 
 def test_shards_have_no_index(tmp_path: Path) -> None:
