@@ -34,6 +34,7 @@ _VARINT, _FIXED32 = 0x08, 0x0D
 """The tags of a number that is not packed."""
 _LONGEST = 10
 _WORD = 8
+_SPARSE = 64  # bytes of a list, of which looking its end up is cheap
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,9 +189,12 @@ def _integers(octets: Octets, packed: Flags, begin: Ints, stops: Ints, wrong: Fl
     if len(ends) == total:  # one byte each
         counts, first, width = lengths, ends, None
     else:
-        before = np.zeros(total + 1, np.int64)
-        np.cumsum(data[:total] < 0x80, out=before[1:])
-        counts = np.diff(before[bounds])
+        if len(lengths) > total // _SPARSE:
+            before = np.zeros(total + 1, np.int64)
+            np.cumsum(data[:total] < 0x80, out=before[1:])
+            counts = np.diff(before[bounds])
+        else:  # few long lists, for which that would take much memory
+            counts = np.diff(np.searchsorted(ends, bounds))
         full = lengths > 0
         wrong[full] |= data[bounds[1:][full] - 1] >= 0x80
         first = np.zeros(len(ends), np.int64)
@@ -228,9 +232,11 @@ def _decoded(octets: Octets, first: Ints, width: Ints) -> NDArray[np.int64]:
     """The numbers of varints: seven bits a byte, put together in three steps."""
     word = octets.view("<u8")[first]
     word &= _KEEP[np.minimum(width, _WORD)]
-    word = (word & _U(0x007F007F007F007F)) | ((word & _U(0x7F007F007F007F00)) >> _U(1))
-    word = (word & _U(0x00003FFF00003FFF)) | ((word & _U(0x3FFF00003FFF0000)) >> _U(2))
-    word = (word & _U(0x000000000FFFFFFF)) | ((word & _U(0x0FFFFFFF00000000)) >> _U(4))
+    for shift, low in ((1, 0x007F007F007F007F), (2, 0x00003FFF00003FFF), (4, 0x000000000FFFFFFF)):
+        high = word & _U(low << 8 * shift)
+        high >>= _U(shift)
+        word &= _U(low)
+        word |= high
     long = np.flatnonzero(width > _WORD)
     if len(long):
         at = first[long] + _WORD
