@@ -20,6 +20,8 @@ from arrowsmith.errors import AmbiguousFormat, PluginError, UnknownFormat, Unkno
 from arrowsmith.plugin import Head, Magic, Match, NoOptions, ReaderSpec, SinkSpec, hookimpl
 from hostile import DISTRIBUTIONS, declare, install
 
+FIXTURES = Path(__file__).parent.parent / "fixtures"
+
 
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
@@ -456,6 +458,14 @@ def test_no_match_names_the_distribution_to_install(catalog_of: Make) -> None:
         catalog_of().probe(Head("x.tfrecord", b"\x00"))
     with pytest.raises(UnknownFormat, match="pip install arrowsmith-image"):
         catalog_of().probe(Head("x.PNG", b"\x89PNG"))
+    record = (FIXTURES / "flowers.tfrecord").read_bytes()
+    for content, name in ((record, "tfrecord"), (b"GIF89a", "image"), (b"\xff\xd8\xff", "image")):
+        with pytest.raises(UnknownFormat, match=f"pip install arrowsmith-{name}"):
+            catalog_of().probe(Head("noextension", content))
+    with pytest.raises(UnknownName, match="pip install arrowsmith-image"):
+        catalog_of().sink_for("out.tar")
+    with pytest.raises(UnknownName, match="pip install arrowsmith-image"):
+        catalog_of().transform("phash")
     with pytest.raises(UnknownFormat) as caught:
         catalog_of().probe(Head("noextension", b"\x00"))
     assert "pip install" not in str(caught.value)

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import csv as pacsv
 
+import arrowsmith
 from arrowsmith.errors import BudgetExceeded, DataError, SourceEmpty
 from arrowsmith.formats.csv.probe import probe
 from arrowsmith.plugin import Head, Match, ScanRequest
@@ -125,3 +126,18 @@ def test_batches_keep_to_the_sizes_asked_for(rows: int) -> None:
         for a, b, c in zip(*batch.to_pydict().values(), strict=True)
     ]
     assert found == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ('"id","sco', "line 1, byte 5"),
+        ('id,"two\nlines', "line 1, byte 3"),
+        ('"i"d,x\n1,2\n', "byte 0"),
+    ],
+)
+def test_quotes_out_of_place_in_the_header_are_an_error(text, place, tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text(text)
+    with pytest.raises(DataError, match=rf"a\.csv: {place}: .*header.*quote="):
+        arrowsmith.open(path).to_table()

@@ -458,14 +458,6 @@ def test_a_page_that_claims_too_much_is_told_before_anything_is_allocated(tmp_pa
         read(path)
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_damage_never_crashes(tmp_path: Path, seed: int) -> None:
-    path = tmp_path / "a.parquet"
-    write(path, every_type.table() if seed else sample(300), chunk=2 if seed else 100)
-    footer = path.stat().st_size // 2
-    assert run_damage("test_parquet", path, footer=footer, turns=150, seed=seed) > 60
-
-
 def test_pandas_is_not_imported(tmp_path: Path) -> None:
     script = f"""
 import sys

@@ -8,6 +8,7 @@ from functools import reduce
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal
 
+from arrowsmith.catalog import known as known_plugins
 from arrowsmith.catalog import probing
 from arrowsmith.catalog.checks import Spec
 from arrowsmith.catalog.discovery import (
@@ -147,7 +148,7 @@ class Catalog:
         where = path or head.name
         claims = probing.best_claims(self._specs("reader"), head)
         if not claims:
-            raise self._unrecognised(head.name, where)
+            raise self._unrecognised(head, where)
         return self._only("reader", claims, where, "--from")
 
     def sink_for(self, path: str) -> SinkSpec:
@@ -271,29 +272,30 @@ class Catalog:
         noun = "transform" if kind == "transform" else "format"
         done = {"reader": "be read", "sink": "be written", "transform": "be applied"}[kind]
         known = list(self._by_name(kind))
+        owners = known_plugins.TRANSFORMS if kind == "transform" else known_plugins.FORMATS
         parts = [
             *self._left_out_hint(name),
             *self._broken_hint({name}),
-            *self._install_hint(probing.KNOWN_NAMES.get(name)),
+            *self._install_hint(owners.get(name)),
         ]
         near = nearest_names(name, known)
         guess = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
         parts.append(f"{guess}known {noun}s are {', '.join(known) or 'none'}")
         return UnknownName(f"no {noun} named {name!r} can {done}", hint="; ".join(parts))
 
-    def _unrecognised(self, name: str, where: str) -> UnknownFormat:
+    def _unrecognised(self, head: Head, where: str) -> UnknownFormat:
         tried = sorted({spec.name for spec, _ in self._specs("reader")})
         parts = [
             f"tried {', '.join(tried) or 'nothing, since no reader is installed'}",
-            *self._could_help(name),
+            *self._could_help(head.name, head.head),
             "say the format with --from or format= if you know it",
         ]
         return UnknownFormat("no format recognises it", path=where, hint="; ".join(parts))
 
-    def _could_help(self, name: str) -> list[str]:
-        """Broken, left-out and known but missing plugins for the suffix of a file name."""
+    def _could_help(self, name: str, content: bytes = b"") -> list[str]:
+        """Broken, left-out and known but missing plugins for a file's content and suffix."""
         suffix = name[name.rfind(".") :].lower() if "." in name else ""
-        install = probing.KNOWN_SUFFIXES.get(suffix)
+        install = known_plugins.by_content(content) or known_plugins.SUFFIXES.get(suffix)
         names = {suffix.removeprefix("."), install or ""} - {""}
         left_out = (hint for known in sorted(names) for hint in self._left_out_hint(known))
         return [*left_out, *self._broken_hint(names), *self._install_hint(install)]

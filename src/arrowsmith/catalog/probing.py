@@ -17,19 +17,6 @@ S = TypeVar("S", ReaderSpec, SinkSpec)
 
 COMPRESSION_SUFFIXES = (".gz", ".zst", ".bz2", ".xz", ".lz4")
 
-# Formats that a distribution of ours reads, for those who do not have it yet.
-KNOWN_SUFFIXES = {
-    **dict.fromkeys((".tfrecord", ".tfrecords"), "arrowsmith-tfrecord"),
-    **dict.fromkeys(
-        (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp"), "arrowsmith-image"
-    ),
-}
-KNOWN_NAMES = {
-    "tfrecord": "arrowsmith-tfrecord",
-    "image": "arrowsmith-image",
-    "fastparquet": "arrowsmith-fastparquet",
-}
-
 
 @dataclass(frozen=True, slots=True)
 class Claim(Generic[S]):

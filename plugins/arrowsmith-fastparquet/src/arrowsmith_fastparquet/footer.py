@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from arrowsmith.errors import BudgetExceeded, DataError, SchemaMismatch
+from arrowsmith.kernels.names import decode_names
 from arrowsmith_fastparquet.pages import Column
 from arrowsmith_fastparquet.ranges import Bytes, RangeFile
 from arrowsmith_fastparquet.thrift import Cursor
@@ -158,7 +159,7 @@ def read_footer(data: Bytes, path: str, memory_limit: int) -> Footer:
             metadata = file.metadata
             writer = metadata.created_by or ""
             schema = file.schema_arrow
-            schema.to_string(show_field_metadata=False, show_schema_metadata=False)
+            decode_names(schema)
         stored = data.read_at(data.size - _TAIL_BYTES - size, size)
         groups = _groups(Cursor(stored).struct(), metadata.num_columns)
     except DAMAGE as error:

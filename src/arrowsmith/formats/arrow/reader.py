@@ -16,6 +16,7 @@ from arrowsmith.errors import UsageError
 from arrowsmith.formats.arrow.feather import FEATHER_V1_MAGIC, read_feather_v1
 from arrowsmith.formats.arrow.guarded import GuardedStream
 from arrowsmith.formats.arrow.layout import DAMAGE, FILE_MAGIC, Batch, Checker
+from arrowsmith.kernels.names import decode_names
 from arrowsmith.plugin import NoOptions, RunContext, ScanRequest, Source
 
 _OPTIONS = {"use_threads": False}
@@ -58,7 +59,7 @@ class ArrowReader:
                 self._buffer = self._mapped()
             with self._guard("the schema"):
                 self._schema = self._opened(head)
-                _check_names(self._schema)
+                decode_names(self._schema)
         except BaseException:
             self._release.close()
             raise
@@ -283,8 +284,3 @@ def _cut(batch: pa.RecordBatch, request: ScanRequest) -> Iterator[pa.RecordBatch
 
 def _is_stream(head: bytes) -> bool:
     return not head.startswith((FILE_MAGIC, FEATHER_V1_MAGIC))
-
-
-def _check_names(schema: pa.Schema) -> None:
-    """Names are decoded when they are first looked at: do that while errors are expected."""
-    schema.to_string(show_field_metadata=False, show_schema_metadata=False)

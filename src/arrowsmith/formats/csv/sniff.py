@@ -322,7 +322,21 @@ def has_header(cells: Sequence[Guess], guesses: Sequence[Guess]) -> bool:
 
 
 def _check_header(data: np.ndarray, layout: Layout, source: Source, skipped: int) -> None:
-    """Names are not guessed: bytes that are no text in them are an error."""
+    """Names are not guessed: bytes that are no text, or quotes out of place, are an error."""
+    if layout.broken[0]:
+        raise DataError(
+            "text follows a closing quote in the header",
+            path=source.path,
+            place=f"byte {skipped + int(layout.starts[0])}",
+            hint="mend the file, or say that there are no quotes with -r quote=",
+        )
+    if layout.unclosed >= 0 and len(layout.starts) == 1:
+        raise DataError(
+            "the quote that opens here, in the header, is never closed",
+            path=source.path,
+            place=f"line {1 + layout.unclosed_line}, byte {skipped + layout.unclosed}",
+            hint="mend the file, or say that there are no quotes with -r quote=",
+        )
     start, end = int(layout.starts[0]), int(layout.ends[0])
     try:
         data[start:end].tobytes().decode()

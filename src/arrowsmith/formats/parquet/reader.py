@@ -27,6 +27,7 @@ from arrowsmith.formats.parquet.layout import (
 from arrowsmith.formats.parquet.pages import check_pages
 from arrowsmith.formats.parquet.ranges import open_bytes, spooled
 from arrowsmith.formats.parquet.stats import group_stats
+from arrowsmith.kernels.names import decode_names
 from arrowsmith.plugin import ColumnStats, RunContext, ScanRequest, Source
 
 # Larger columns of a row group are read page by page, through a buffer of this size each.
@@ -403,6 +404,5 @@ def _is_flat(kind: pa.DataType) -> bool:
 
 def _schema_of(file: pq.ParquetFile) -> pa.Schema:
     schema = file.schema_arrow
-    # Names are decoded when they are first looked at: do that while errors are expected.
-    schema.to_string(show_field_metadata=False, show_schema_metadata=False)
+    decode_names(schema)
     return schema
