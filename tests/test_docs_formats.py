@@ -15,7 +15,7 @@ OURS = (
     *("arrowsmith.formats.", "arrowsmith_image.", "arrowsmith_tfrecord."),
     "arrowsmith_fastparquet.",
 )
-SHARED = {"jsonl": "json"}  # a page that is not called as the format
+SHARED = {"jsonl": "json", "imagefolder": "image"}  # a page that is not called as the format
 
 
 def pages() -> dict[str, list[str]]:

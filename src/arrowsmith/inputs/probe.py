@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from fnmatch import translate
 from functools import cache
-from pathlib import PurePath
 from typing import Any
 
 from arrowsmith.catalog import get_catalog
@@ -106,7 +105,7 @@ def _probe_each(sources: Sequence[InputFile]) -> list[tuple[ReaderSpec, str | No
     known: dict[str, tuple[ReaderSpec, str]] = {}
     found: list[tuple[ReaderSpec, str | None]] = []
     for source in sources:
-        suffix = PurePath(source.name).suffix.lower()
+        suffix = f".{source.name.rpartition('.')[2]}".lower()
         if suffix in known:
             found.append(known[suffix])
             continue

@@ -36,6 +36,7 @@ _MAGICS: dict[str, tuple[bytes, ...]] = {
     "lz4": (b"\x04\x22\x4d\x18",),
 }
 _PADDED = ("gzip", "xz")  # zero bytes may stand behind a member
+_LOOKED_AT = 16  # bytes, more than any magic has
 _SKIPPABLE_FRAMES = 64  # so many may stand before the first frame that tells zstd from lz4
 
 _CHUNK = 64 << 10  # compressed bytes handed to a decompressor at once
@@ -71,17 +72,19 @@ def detect(read_at: ReadAt, path: str) -> str | None:
     The suffix counts only where the file is cut off inside the magic bytes, or holds nothing but
     the skippable frames that zstd and lz4 share.
     """
-    head = read_at(0, 16)
-    claimed = format_suffix(path)[1]
+    head = read_at(0, _LOOKED_AT)
     offset = 0
     for _ in range(_SKIPPABLE_FRAMES):
         for compression, magics in _MAGICS.items():
             if head.startswith(magics) and (offset == 0 or compression in ("zstd", "lz4")):
                 return compression
         if not _is_skippable(head):
+            if not offset and len(head) == _LOOKED_AT:
+                return None  # most files, at once
             break
         offset += 8 + int.from_bytes(head[4:8], "little")
-        head = read_at(offset, 16)
+        head = read_at(offset, _LOOKED_AT)
+    claimed = format_suffix(path)[1]
     if offset:
         return "lz4" if claimed == "lz4" else "zstd"
     cut = head and claimed and any(magic.startswith(head) for magic in _MAGICS[claimed])

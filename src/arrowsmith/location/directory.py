@@ -40,6 +40,7 @@ class DirectoryTarget:
             format.
         append: put new files beside those that are there.
         extensions: the suffixes of data files of this format, for ``overwrite``.
+        tree: files and folders have names of a sink's own.
 
     Attributes:
         path: as the user knows it.
@@ -59,12 +60,14 @@ class DirectoryTarget:
         overwrite: bool = False,
         append: bool = False,
         extensions: Iterable[str] = (),
+        tree: bool = False,
     ) -> None:
         self.path = local_path(os.fspath(path), TargetError)
         self.nbytes = 0
         self._append = append
         self._overwrite = overwrite
         self._extensions = tuple(extensions)
+        self._tree = tree
         self._made: set[str] = set()
         self._files: dict[str, list[str]] = {}  # folder in the directory: names of its files
         self._next: dict[str, int] = {}
@@ -136,7 +139,8 @@ class DirectoryTarget:
                 )
         for folder, folders, files in os.walk(self._real):
             for name in folders:
-                if "=" not in name or os.path.islink(os.path.join(folder, name)):
+                plain = self._tree or "=" in name
+                if not plain or os.path.islink(os.path.join(folder, name)):
                     raise self._foreign(folder, name)
             for name in files:
                 if not self._is_ours(os.path.join(folder, name)):
@@ -196,7 +200,8 @@ class DirectoryTarget:
             fd = os.open(os.path.join(staging, name), flags, 0o666)
         except OSError as error:
             raise target_error(error, os.path.join(self.path, name)) from error
-        self._files.setdefault(folder, []).append(base)
+        if not self._tree:  # whose names nobody numbers
+            self._files.setdefault(folder, []).append(base)
         return fd
 
     def forget_part(self, name: str) -> None:

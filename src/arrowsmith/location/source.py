@@ -32,6 +32,8 @@ _KINDS = (
 
 def kind_of(mode: int) -> str | None:
     """What a file is that is not a regular one: ``"a directory"``, ``"a named pipe"`` ..."""
+    if stat.S_ISREG(mode):
+        return None
     return next((name for test, name in _KINDS if test(mode)), None)
 
 
@@ -97,7 +99,8 @@ class FileSource:
     ) -> None:
         self.path = os.fspath(path) if shown is None else shown
         self.name = peeled_name(os.fspath(path))
-        self.absolute = os.path.abspath(path)
+        absolute = os.path.abspath(path)
+        self.absolute = self.path if absolute == self.path else absolute  # one text, if it will do
         self._max_ratio = max_ratio
         self._lock = threading.Lock()
         self._fd: int | None = None

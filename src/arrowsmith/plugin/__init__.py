@@ -10,6 +10,7 @@ Example:
 from __future__ import annotations
 
 from arrowsmith.plugin.columns import check_columns
+from arrowsmith.plugin.folders import FolderFile, TargetFolder
 from arrowsmith.plugin.hooks import hookimpl
 from arrowsmith.plugin.options import (
     OptionInfo,
@@ -76,6 +77,7 @@ __all__ = [
     "FinishingTransform",
     "FittedTransform",
     "Fitter",
+    "FolderFile",
     "Head",
     "LearningReader",
     "LimitingTransform",
@@ -103,6 +105,7 @@ __all__ = [
     "SourceGroup",
     "Split",
     "Target",
+    "TargetFolder",
     "TaskReader",
     "Transform",
     "TransformSpec",

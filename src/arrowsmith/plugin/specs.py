@@ -139,6 +139,9 @@ class SinkCapabilities:
         compressible: the file may be compressed as a whole (``out.csv.gz``).
         append: rows can be added to a file that is there
             (see :class:`~arrowsmith.plugin.protocols.AppendingSink`).
+        directory: suffixes of the files of a directory that one sink writes as a whole, under
+            names of its own (see :class:`~arrowsmith.plugin.folders.TargetFolder`); none of a
+            sink that writes files.
         losses: what does not come back as it was written, a :class:`Loss` each, or a short
             sentence that concerns the file as a whole.
     """
@@ -146,6 +149,7 @@ class SinkCapabilities:
     parallel: bool = False
     compressible: bool = True
     append: bool = False
+    directory: tuple[str, ...] = ()
     losses: tuple[Loss | str, ...] = ()
 
 

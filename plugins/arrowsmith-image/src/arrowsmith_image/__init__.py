@@ -87,7 +87,7 @@ def arrowsmith_readers() -> Iterable[ReaderSpec]:
 
 @hookimpl
 def arrowsmith_sinks() -> Iterable[SinkSpec]:
-    """The sink of pictures."""
+    """The sinks of pictures."""
     return [
         SinkSpec(
             name="image",
@@ -97,7 +97,22 @@ def arrowsmith_sinks() -> Iterable[SinkSpec]:
             capabilities=SinkCapabilities(losses=LOSSES),
             summary="WebDataset tar: a picture a row, with its label and other columns beside it",
             install_hint=_HINT,
-        )
+        ),
+        SinkSpec(
+            name="imagefolder",
+            impl="arrowsmith_image.folder:FolderSink",
+            options="arrowsmith_image.options:WriteOptions",
+            capabilities=SinkCapabilities(
+                compressible=False,
+                directory=(*SUFFIXES, ".jsonl"),
+                losses=(
+                    "columns but bytes, path, label and split are written as JSON; labels that "
+                    "only some rows have come back with labels=folder",
+                ),
+            ),
+            summary="a folder of pictures: split/label/name.jpg, and metadata.jsonl",
+            install_hint=_HINT,
+        ),
     ]
 
 

@@ -25,7 +25,6 @@ from arrowsmith.plugin import RunContext
 from arrowsmith_image.arrays import numbers, texts
 from arrowsmith_image.beside import Told, is_metadata, loaded
 from arrowsmith_image.options import ReadOptions
-from arrowsmith_image.samples import Sample
 from arrowsmith_image.stores import Entry
 
 Objects = dict[str, list[dict[str, Any]]]
@@ -39,7 +38,7 @@ _VOC |= {"difficult": "int"}
 
 def annotations_of(
     sidecars: Sequence[Entry],
-    samples: Sequence[Sample],
+    pictures: list[str],
     options: ReadOptions,
     ctx: RunContext,
     used: set[int],
@@ -50,7 +49,6 @@ def annotations_of(
         DataError: a file is damaged, or does not follow its format.
     """
     wanted = options.annotations
-    pictures = [sample.picture.name for sample in samples]
     files = [entry for entry in sidecars if not is_metadata(entry.name)]
     for kind, shape, read in (
         ("coco", _COCO, _coco),

@@ -141,15 +141,36 @@ def _parsed(entry: Entry, ctx: RunContext) -> pa.Table:
         if kind == "parquet":
             import pyarrow.parquet as pq
 
-            return pq.ParquetFile(io.BytesIO(data)).read()
-        if kind == "jsonl":
-            import pyarrow.json as pj
-
-            return pj.read_json(io.BytesIO(data))
-        return _csv(data)
+            table = pq.ParquetFile(io.BytesIO(data)).read()
+        else:
+            data.decode()
+            table = _jsonl(data) if kind == "jsonl" else _csv(data)
+        table.validate(full=True)
+        if not all(table.column_names):
+            raise pa.ArrowInvalid("a column has no name")
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"is not UTF-8 (byte {error.start})", path=entry.path, hint="save it as UTF-8"
+        ) from error
     except (pa.ArrowException, OSError) as error:
         what = " ".join(str(error).split())[:300]
         raise DataError(f"cannot be read ({what})", path=entry.path) from error
+    return table
+
+
+def _jsonl(data: bytes) -> pa.Table:
+    """Lines of any length; what looks like a time stays the text that it is."""
+    import pyarrow.json as reader
+
+    whole = reader.ReadOptions(block_size=max(len(data), 1), use_threads=False)
+    table = reader.read_json(io.BytesIO(data), whole)
+    times = [field.name for field in table.schema if pa.types.is_timestamp(field.type)]
+    if not times:
+        return table
+    texts = pa.schema([pa.field(name, pa.string()) for name in times])
+    parse = reader.ParseOptions(explicit_schema=texts)
+    again = reader.read_json(io.BytesIO(data), whole, parse)
+    return again.select(table.column_names)
 
 
 def _csv(data: bytes) -> pa.Table:

@@ -12,6 +12,7 @@ from arrowsmith_image.bound import Bad, check_encoded, replaced
 from arrowsmith_image.options import DecodeOptions
 from arrowsmith_image.pillow import BadPictureError
 from arrowsmith_image.pixels import Decoder, Pixels, Shape, encoded_values, parse_shape
+from arrowsmith_image.slabs import Slabs
 
 _SCALE = np.float32(1 / 255)
 
@@ -22,6 +23,7 @@ class Decode:
     def __init__(self, options: DecodeOptions, ctx: RunContext) -> None:
         self._options = options
         self._ctx = ctx
+        self._slabs = Slabs()
         height, width = parse_shape(options.size)
         self._decoder = Decoder(
             Shape(
@@ -37,7 +39,7 @@ class Decode:
         )
 
     def bind(self, schema: pa.Schema) -> BoundDecode:
-        return BoundDecode(schema, self._options, self._decoder, self._ctx)
+        return BoundDecode(schema, self._options, self._decoder, self._slabs, self._ctx)
 
 
 class BoundDecode:
@@ -46,13 +48,19 @@ class BoundDecode:
     kind: Literal["stateless"] = "stateless"
 
     def __init__(
-        self, schema: pa.Schema, options: DecodeOptions, decoder: Decoder, ctx: RunContext
+        self,
+        schema: pa.Schema,
+        options: DecodeOptions,
+        decoder: Decoder,
+        slabs: Slabs,
+        ctx: RunContext,
     ) -> None:
         check_encoded(schema, options.column)
         self._input = schema
         self._options = options
         self._decoder = decoder
         self._ctx = ctx
+        self._slabs = slabs
         dims = list(decoder.shape.dims)
         names = ["height", "width", "channels"]
         if options.layout == "CHW":
@@ -69,7 +77,7 @@ class BoundDecode:
         return (outputs - {self._options.to}) | own
 
     def narrowed(self, schema: pa.Schema) -> BoundDecode:
-        return BoundDecode(schema, self._options, self._decoder, self._ctx)
+        return BoundDecode(schema, self._options, self._decoder, self._slabs, self._ctx)
 
     def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         column = batch.column(batch.schema.get_field_index(self._options.column))
@@ -87,9 +95,7 @@ class BoundDecode:
         dims = self._decoder.shape.dims
         each = dims[0] * dims[1] * dims[2]
         direct = self._options.dtype == "uint8" and self._options.layout == "HWC"
-        size = len(values) * each
-        buffer = pa.allocate_buffer(size) if direct else None
-        flat = np.frombuffer(buffer, np.uint8) if buffer is not None else np.empty(size, np.uint8)
+        buffer, flat = self._slabs.take(len(values) * each)
         pixels: Pixels = flat.reshape(len(values), *dims)
         valid: list[bool] = []
         for row, data in enumerate(values):
@@ -105,7 +111,7 @@ class BoundDecode:
                 bad.add(row, data, error)
             else:
                 valid.append(True)
-        if buffer is None:
+        if not direct:
             buffer = pa.py_buffer(self._laid_out(pixels[: len(valid)]))
         return _tensor_array(self._type, buffer, valid)
 

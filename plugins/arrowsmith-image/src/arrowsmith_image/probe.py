@@ -48,6 +48,16 @@ def picture_format(data: bytes) -> str | None:
     return None
 
 
+def suffix_of(kind: str) -> str:
+    """The suffix that files of a format get.
+
+    Example:
+        >>> suffix_of("JPEG")
+        '.jpg'
+    """
+    return _BY_FORMAT[kind][0]
+
+
 def is_zip(head: bytes) -> bool:
     """Whether a zip begins so."""
     return head.startswith((b"PK\x03\x04", b"PK\x05\x06"))

@@ -12,12 +12,12 @@ import pyarrow as pa
 from arrowsmith.errors import SourceError
 from arrowsmith.plugin import RunContext, ScanRequest, Source, SourceGroup, Split
 from arrowsmith_image.annotations import annotations_of
-from arrowsmith_image.beside import Beside, is_metadata, metadata_of
+from arrowsmith_image.beside import Beside, Told, is_metadata, metadata_of
 from arrowsmith_image.options import ReadOptions
 from arrowsmith_image.probe import is_tar, is_zip
 from arrowsmith_image.rows import FIXED, Rows
 from arrowsmith_image.samples import Sample, folder_label, grouped, is_picture, is_text, split_of
-from arrowsmith_image.stores import Entry, FileStore, tar_entries, zip_entries
+from arrowsmith_image.stores import Entry, FileStore, bounded, tar_entries, zip_entries
 
 _SAMPLES = 256  # of one task
 _LOOKED_AT = 200  # samples of a stream, to know its columns
@@ -38,18 +38,17 @@ class ImageReader:
         self._root = source.path if isinstance(source, SourceGroup) else ""
         self._path = source.path
         members = source.members if isinstance(source, SourceGroup) else [source]
-        self._samples: list[Sample] = []
+        self._files = FileStore()
+        self._held = min(options.max_bytes, max(ctx.memory_limit // 8, 1 << 20))
+        self._listed: list[Sample | Source] = []  # a file is made a sample when its turn comes
         self._streams: list[Source] = []
         self._sidecars: list[Entry] = []
-        store = FileStore()
         for member in members:
-            name = _relative(member.path, self._root)
-            entry = Entry(member.path, name, member.size, store, member)
             if is_picture(member.name):
-                self._samples.append(Sample(entry))
+                self._listed.append(member)
             else:
-                self._sort(member, entry)
-        if not self._samples and not self._streams:
+                self._sort(member)
+        if not self._listed and not self._streams:
             raise SourceError(
                 "holds no pictures", path=self._path, hint="are they in another place or format?"
             )
@@ -58,32 +57,53 @@ class ImageReader:
 
     # --- what is there ---------------------------------------------------------------------------
 
-    def _sort(self, member: Source, entry: Entry) -> None:
+    def _sort(self, member: Source) -> None:
         """Take in a file that is not called as a picture."""
+        entry = self._entry(member)
         head = entry.read(512)
         if is_zip(head):
             self._archive(zip_entries(member, self._ctx))
         elif not is_tar(head):
             alone = not self._root
-            (self._samples.append(Sample(entry)) if alone else self._sidecars.append(entry))
+            (self._listed.append(member) if alone else self._sidecars.append(entry))
         elif member.seekable:
             self._archive(tar_entries(member, self._ctx, 0))
         else:
             self._streams.append(member)
 
     def _archive(self, entries: Iterable[Entry]) -> None:
-        known = list(entries)
-        self._samples += grouped(known)
-        self._sidecars += [entry for entry in known if is_metadata(entry.name)]
+        """Take in an archive: samples, and what tells of them from other places in it."""
+        known = list(bounded(entries, self._path, self._ctx))
+        samples = list(grouped(known, self._held))
+        self._listed += samples
+        taken = {id(entry) for one in samples for entry in (one.picture, *one.beside.values())}
+        self._sidecars += [
+            entry for entry in known if id(entry) not in taken or is_metadata(entry.name)
+        ]
+
+    def _entry(self, member: Source) -> Entry:
+        name = _relative(member.path, self._root)
+        return Entry(member.path, name, member.size, self._files, member)
+
+    def _sample(self, one: Sample | Source) -> Sample:
+        return one if isinstance(one, Sample) else Sample(self._entry(one))
+
+    def _names(self) -> list[str]:
+        return [
+            one.picture.name if isinstance(one, Sample) else _relative(one.path, self._root)
+            for one in self._listed
+        ]
 
     def _told(self) -> Beside:
         """What files beside the pictures tell of them."""
         used: set[int] = set()
-        names = [sample.picture.name for sample in self._samples]
-        tables = [
-            *metadata_of(self._sidecars, names, self._ctx, used),
-            *annotations_of(self._sidecars, self._samples, self._options, self._ctx, used),
-        ]
+        tables: list[Told] = []
+        if self._sidecars:
+            names = self._names()
+            tables = [
+                *metadata_of(self._sidecars, names, self._ctx, used),
+                *annotations_of(self._sidecars, names, self._options, self._ctx, used),
+            ]
         left = [entry.path for entry in self._sidecars if id(entry) not in used]
         if left and self._options.annotations == "auto":
             more = f" and {len(left) - 3} more" if len(left) > 3 else ""
@@ -94,26 +114,28 @@ class ImageReader:
         return Beside(tables, taken=[*FIXED.names, "split"])
 
     def _columns(self) -> Rows:
-        kinds = {kind: None for sample in self._samples for kind in sample.beside}
-        names = [sample.picture.name for sample in self._samples]
+        samples = [one for one in self._listed if isinstance(one, Sample)]
+        kinds = {kind: None for sample in samples for kind in sample.beside}
+        folders = {name.rpartition("/")[0] for name in self._names()}
         for stream in self._streams:
             for _, sample in zip(range(_LOOKED_AT), self._streamed(stream), strict=False):
                 kinds.update(dict.fromkeys(sample.beside))
-                names.append(sample.picture.name)
+                folders.add(sample.picture.name.rpartition("/")[0])
+        names = [f"{folder}/" for folder in folders]  # what follows it tells nothing
         labels = self._options.labels
-        folders = labels == "folder"
+        labelled = labels == "folder"
         if labels == "auto":
-            folders = all(folder_label(name) is not None for name in names)
+            labelled = all(folder_label(name) is not None for name in names)
         splits = any(split_of(name) is not None for name in names)
         extra = [
             pa.field(kind, pa.string() if is_text(kind) else pa.binary())
             for kind in sorted(kinds)
             if kind and kind != "cls"
         ]
-        return Rows(extra, self._beside, self._options, self._ctx, folders=folders, splits=splits)
+        return Rows(extra, self._beside, self._options, self._ctx, folders=labelled, splits=splits)
 
     def _streamed(self, stream: Source) -> Iterator[Sample]:
-        return grouped(tar_entries(stream, self._ctx, self._options.max_bytes))
+        return grouped(tar_entries(stream, self._ctx, self._held), self._held)
 
     # --- the contract ----------------------------------------------------------------------------
 
@@ -131,7 +153,7 @@ class ImageReader:
 
     def details(self) -> dict[str, int | str | list[str]]:
         """How many pictures there are, before any is looked at."""
-        return {"pictures": len(self._samples)}
+        return {"pictures": len(self._listed)}
 
     def scan(self, request: ScanRequest) -> Iterator[pa.RecordBatch]:
         left = request.limit
@@ -148,9 +170,11 @@ class ImageReader:
         pending: list[Sample] = []
         size = 0
         first = 0
-        for number, sample in enumerate(self._samples):
+        most = min(_SAMPLES, request.batch_rows)  # of what waits for its turn, none is larger
+        for number, one in enumerate(self._listed):
+            sample = self._sample(one)
             own = _size(sample)
-            if pending and (size + own > request.batch_bytes or len(pending) == _SAMPLES):
+            if pending and (size + own > request.batch_bytes or len(pending) == most):
                 yield ImageTask(pending, first, size, self._rows, request)
                 pending, size, first = [], 0, number
             pending.append(sample)
@@ -159,7 +183,8 @@ class ImageReader:
             yield ImageTask(pending, first, size, self._rows, request)
         for stream in self._streams:
             samples = self._streamed(stream)
-            yield ImageTask(samples, 0, 2 * request.batch_bytes, self._rows, request)
+            size = 2 * request.batch_bytes + self._held
+            yield ImageTask(samples, 0, size, self._rows, request)
 
     def __enter__(self) -> Self:
         return self

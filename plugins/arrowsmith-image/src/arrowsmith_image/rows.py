@@ -120,6 +120,8 @@ class Rows:
 
     def _looked_at(self, entry: Entry, keep: bool, frames: bool) -> tuple[bytes, Facts]:
         limit, pixels = self._options.max_bytes, self._options.max_pixels
+        if entry.size is None:  # of a compressed file, for which nothing was reserved
+            limit = min(limit, max(self._ctx.memory_limit // 8, 1 << 20))
         if keep or entry.size is None or entry.size <= _HEAD:
             data = entry.whole(limit)
             return data if keep else b"", facts_of(data, pixels, frames=frames)

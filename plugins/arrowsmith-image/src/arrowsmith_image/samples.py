@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from arrowsmith.errors import DataError
 from arrowsmith_image.probe import SUFFIXES
 from arrowsmith_image.stores import Entry
 
@@ -19,6 +20,7 @@ SPLITS = {
 }
 _PLAIN = frozenset({"images", "image", "jpegimages", "imgs", "pictures", "data"})
 _TEXTS = frozenset({"json", "txt", "caption"})
+_KINDS = 256  # members of a key at most
 
 
 @dataclass(slots=True)
@@ -35,29 +37,52 @@ class Sample:
 
 
 def keyed(name: str) -> tuple[str, str]:
-    """Key and kind of a member.
+    """Key and kind of a member. Parts of digits belong to the key, as in ``cat.12.jpg``.
 
     Example:
-        >>> keyed("a/0001.seg.PNG")
-        ('a/0001', 'seg.png')
+        >>> keyed("a/0001.seg.PNG"), keyed("cat.12.jpg")
+        (('a/0001', 'seg.png'), ('cat.12', 'jpg'))
     """
     folder, slash, base = name.rpartition("/")
     stem, _, kind = base.partition(".")
+    while kind[:1].isdigit():
+        part, dot, rest = kind.partition(".")
+        if not (dot and part.isdigit()):
+            break
+        stem, kind = f"{stem}.{part}", rest
     return folder + slash + stem, kind.lower()
 
 
-def grouped(entries: Iterable[Entry]) -> Iterator[Sample]:
+def grouped(entries: Iterable[Entry], most: int) -> Iterator[Sample]:
     """Members of an archive by key: those of one key stand together. Keys without a picture have
-    no row."""
+    no row.
+
+    Args:
+        most: bytes that members of a key may hold, where an archive is read front to end.
+
+    Raises:
+        DataError: a key has more members than any sample has.
+    """
     key: str | None = None
     held: dict[str, Entry] = {}
+    size = 0
     for entry in entries:
         own, kind = keyed(entry.name)
         if own != key:
             if (sample := _sample(held)) is not None:
                 yield sample
-            key, held = own, {}
-        held.setdefault(kind, entry)
+            key, held, size = own, {}, 0
+        size += entry.held
+        if size > most:
+            entry.let_go()
+        if held.setdefault(kind, entry) is not entry and is_picture(entry.name):
+            yield Sample(entry)  # the same name again: a picture is never lost
+        elif len(held) > _KINDS:
+            raise DataError(
+                f"has more than {_KINDS} members of the key {own!r}",
+                path=entry.archive or entry.path,
+                hint="unpack it: in folders, names are not grouped",
+            )
     if (sample := _sample(held)) is not None:
         yield sample
 
@@ -102,7 +127,7 @@ def folder_label(name: str) -> str | None:
         >>> folder_label("train/cat/a.jpg"), folder_label("train/a.jpg")
         ('cat', None)
     """
-    parts = [part for part in name.split("/")[:-1] if part not in ("", ".")]
+    parts = [part for part in name.split("/")[:-1] if part not in ("", ".", "..")]
     if parts and (parts[0].lower() in SPLITS or parts[0].lower() in _PLAIN):
         parts = parts[1:]
         if parts and parts[0].lower() in (SPLITS.keys() | _PLAIN):

@@ -20,11 +20,10 @@ from arrowsmith_image.bound import check_encoded, is_encoded
 from arrowsmith_image.facts import json_objects
 from arrowsmith_image.options import WriteOptions
 from arrowsmith_image.pixels import encoded_values
-from arrowsmith_image.probe import picture_format
+from arrowsmith_image.probe import picture_format, suffix_of
 from arrowsmith_image.rows import FIXED
-from arrowsmith_image.samples import is_text
+from arrowsmith_image.samples import SPLITS, is_text, split_of
 
-_SUFFIX = {"JPEG": "jpg", "PPM": "ppm"}
 _BLOCK, _RECORD = 512, 10_240
 _OWNER = b"0000644\0" + b"0000000\0" * 2
 _TIME = b"0" * 11 + b"\0"
@@ -75,16 +74,19 @@ class ImageSink:
         pictures = encoded_values(batch.column(self._column))
         keys = batch.column(self._key).to_pylist() if self._key else [None] * len(pictures)
         labels = batch.column(self._label).to_pylist() if self._label else [None] * len(pictures)
+        splits = self._splits(batch)
         members = {kind: batch.column(name).to_pylist() for kind, name in self._members.items()}
         told = self._facts(batch)
         for row, data in enumerate(pictures):
             if data is None:
                 raise self._bad("a picture that is null")
             key = self._named(keys[row])
+            if splits[row] in SPLITS.values() and split_of(key) != splits[row]:
+                key = f"{splits[row]}/{key}"
             kind = picture_format(data[:32])
             if kind is None:
                 raise self._bad(f"what is no picture of a known format in row {self._rows}")
-            self._add(f"{key}.{_SUFFIX.get(kind, kind.lower())}", data)
+            self._add(f"{key}{suffix_of(kind)}", data)
             if labels[row] is not None:
                 self._add(f"{key}.cls", str(labels[row]).encode())
             for suffix, values in members.items():
@@ -96,6 +98,13 @@ class ImageSink:
             if told[row] is not None:
                 self._add(f"{key}.{self._told}", told[row].encode())
             self._rows += 1
+
+    def _splits(self, batch: pa.RecordBatch) -> list[str | None]:
+        """Train, val or test, which reading finds in the first folder; JSON has them, too."""
+        if "split" not in self._json or not pa.types.is_string(batch.schema.field("split").type):
+            return [None] * batch.num_rows
+        values: list[str | None] = batch.column("split").to_pylist()
+        return values
 
     def _facts(self, batch: pa.RecordBatch) -> list[str] | list[None]:
         """The columns that have no member of their own, an object for each row."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 import io
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -24,7 +24,10 @@ _BLOCK = 512
 _LONGEST = 1 << 20  # bytes of a long name, or of what pax tells of a member
 _ENTRY_COST = 16  # memory that an entry of a zip's directory takes, per byte of it
 _FILES = (b"0", b"\0", b"7")
+_FOLDER = b"5"
 _PIECE = 1 << 20
+_MEMBER_COST = 1500  # memory that is held for a member of an archive until the run ends
+_SHARE = 2  # all members may take one part of so many of the budget
 ZIP_ERRORS = (
     *(zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError),
     *(ValueError, OverflowError, MemoryError, IndexError),
@@ -66,6 +69,16 @@ class Entry:
     def read(self, size: int) -> bytes:
         """The first ``size`` bytes."""
         return self.store.read(self.where, size)
+
+    @property
+    def held(self) -> int:
+        """Bytes that it has in memory."""
+        return len(self.where) if isinstance(self.store, HeldStore) else 0
+
+    def let_go(self) -> None:
+        """Give up the bytes in memory, which cannot be read again."""
+        if isinstance(self.store, HeldStore):
+            self.store, self.where = LostStore(), None
 
     def check(self, limit: int) -> None:
         """Raise ``BadPictureError`` where it is known to have more bytes than ``limit``."""
@@ -112,6 +125,13 @@ class HeldStore:
         return where[:size]
 
 
+class LostStore:
+    """Bytes of an archive that is read front to end, and that were more than memory holds."""
+
+    def read(self, where: None, size: int) -> bytes:
+        raise BadPictureError("is larger than memory lets an archive be read that cannot be sought")
+
+
 class ZipStore:
     """An archive with a directory."""
 
@@ -126,6 +146,23 @@ class ZipStore:
                 return stream.read(min(size, where.file_size))
         except ZIP_ERRORS as error:
             raise BadPictureError(f"cannot be unpacked ({error})") from error
+
+
+def bounded(entries: Iterable[Entry], path: str, ctx: RunContext) -> Iterator[Entry]:
+    """The entries, as long as memory holds them all.
+
+    Raises:
+        DataError: there are more of them.
+    """
+    most = max(ctx.memory_limit // _SHARE // _MEMBER_COST, 10_000)
+    for number, entry in enumerate(entries):
+        if number == most:
+            raise DataError(
+                f"has more than {most:,} members, for which memory does not suffice",
+                path=path,
+                hint="give more memory, or divide the archive",
+            )
+        yield entry
 
 
 # --- zip -----------------------------------------------------------------------------------------
@@ -152,17 +189,23 @@ def zip_entries(source: Source, ctx: RunContext) -> list[Entry]:
         ) from error
     store = ZipStore(archive)
     return [
-        Entry(
-            f"{source.path}/{info.filename}",
-            info.filename,
-            info.file_size,
-            store,
-            info,
-            source.path,
-        )
+        Entry(f"{source.path}/{name}", name, info.file_size, store, info, source.path)
         for info in archive.infolist()
-        if not info.is_dir()
+        if info.filename and not info.is_dir() and not _is_hidden(name := _plain(info.filename))
     ]
+
+
+def _plain(name: str) -> str:
+    """A member's name as its folders have it: ``tar cf x.tar .`` puts ``./`` before all."""
+    while name.startswith("./"):
+        name = name[2:].lstrip("/")
+    return name
+
+
+def _is_hidden(name: str) -> bool:
+    """Whether it is one of the names that are passed over in folders, too, or macOS's own."""
+    parts = name.split("/")
+    return parts[0] == "__MACOSX" or any(part[:1] == "." and part != ".." for part in parts)
 
 
 class _Bounded(io.RawIOBase):
@@ -214,14 +257,23 @@ def tar_entries(source: Source, ctx: RunContext, max_bytes: int) -> Iterator[Ent
     bytes_of = _AtOffsets(source) if source.seekable else _FrontToEnd(source)
     store = TarStore(source)
     held = HeldStore()
-    at, told = 0, _Told()
+    at, told, links, zeros = 0, _Told(), 0, False
     while True:
         ctx.check_cancelled()
-        head = bytes_of.read(at, _BLOCK)
+        head = bytes_of.header(at, zeros)
         if not head.strip(b"\0"):
-            return
-        if _number(head[148:156]) != sum(head) - sum(head[148:156]) + 8 * 32:
+            if len(head) < _BLOCK:
+                break
+            at, zeros = at + _BLOCK, True
+            continue
+        if len(head) < _BLOCK or _checksum(head) != _number(head[148:156]):
+            if zeros:
+                ctx.warn(f"{source.path}: what stands behind its end, at byte {at}, is passed over")
+                break
             raise _damaged(source, "the checksum of a tar header does not hold", at)
+        if zeros:
+            ctx.warn(f"{source.path}: goes on behind an end, at byte {at}")
+            zeros = False
         size, kind = _number(head[124:136]), head[156:157]
         if size < 0:
             raise _damaged(source, "a tar header has no size", at)
@@ -232,15 +284,21 @@ def tar_entries(source: Source, ctx: RunContext, max_bytes: int) -> Iterator[Ent
             told.add(kind, bytes_of.read(body, size))
         elif kind not in (b"g", b"K"):
             size = size if told.size is None else told.size
-            if kind in _FILES and not told.sparse:
-                name = told.name or _name(head)
+            name = _plain(told.name or _name(head))
+            if kind not in _FILES or told.sparse:
+                links += kind != _FOLDER
+            elif not _is_hidden(name):
                 path = f"{source.path}/{name}"
                 entry = Entry(path, name, size, store, body, source.path, body)
-                if not source.seekable and size <= max_bytes:
-                    entry.store, entry.where = held, bytes_of.read(body, size)
+                if not source.seekable:
+                    fits = size <= max_bytes
+                    entry.store = held if fits else LostStore()
+                    entry.where = bytes_of.read(body, size) if fits else None
                 yield entry
             told = _Told()
         at = body + size + -size % _BLOCK
+    if links:
+        ctx.warn(f"{source.path}: {links} links, devices or sparse files, passed over")
 
 
 class _AtOffsets:
@@ -253,6 +311,10 @@ class _AtOffsets:
             raise _damaged(self._source, "the tar is cut short", at)
         return data
 
+    def header(self, at: int, last: bool) -> bytes:
+        """A block; where it may be the last, less at the end."""
+        return self._source.read_at(at, _BLOCK) if last else self.read(at, _BLOCK)
+
 
 class _FrontToEnd:
     def __init__(self, source: Source) -> None:
@@ -261,20 +323,30 @@ class _FrontToEnd:
         self._at = 0
 
     def read(self, at: int, size: int) -> bytes:
-        while self._at < at:
-            self._exactly(min(at - self._at, _PIECE), at)
+        self._skip(at)
         return self._exactly(size, at)
 
-    def _exactly(self, size: int, at: int) -> bytes:
+    def header(self, at: int, last: bool) -> bytes:
+        """A block; where it may be the last, less at the end."""
+        self._skip(at)
+        return self._exactly(_BLOCK, at, last)
+
+    def _skip(self, at: int) -> None:
+        while self._at < at:
+            self._exactly(min(at - self._at, _PIECE), at)
+
+    def _exactly(self, size: int, at: int, last: bool = False) -> bytes:
         parts: list[bytes] = []
         left = size
         while left:
             part = self._stream.read(min(left, _PIECE))
+            if not part and last:
+                break
             if not part:
                 raise _damaged(self._source, "the tar is cut short", at)
             parts.append(part)
             left -= len(part)
-        self._at += size
+        self._at += size - left
         return b"".join(parts)
 
 
@@ -302,6 +374,11 @@ class _Told:
                 self.size = int(value)
             elif key.startswith(b"GNU.sparse"):
                 self.sparse = True
+
+
+def _checksum(head: bytes) -> int:
+    """The sum of a header's bytes, its own place taken for spaces."""
+    return sum(head) - sum(head[148:156]) + 8 * 32
 
 
 def _number(field: bytes) -> int:

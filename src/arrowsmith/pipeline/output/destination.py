@@ -29,6 +29,10 @@ class Destination:
         shape: one file or several, new or added to.
         storage_options: for a remote target.
 
+    Attributes:
+        is_directory: it is a directory of files.
+        is_tree: one sink writes that directory.
+
     Raises:
         OptionError: options or shape do not go together with the target.
         UnknownName: no such format, or none is told.
@@ -51,6 +55,9 @@ class Destination:
         self.is_directory = self.shape.is_directory(path)
         self._check_place()
         self.spec = self._spec(format)
+        self.is_tree = bool(self.spec.capabilities.directory)
+        if self.is_tree:
+            self._check_tree()
         self.options: Any = build_options(
             self.spec.options_class, dict(options or {}), owner=f"sink '{self.spec.name}'"
         )
@@ -63,7 +70,8 @@ class Destination:
             TargetError: it cannot be written.
         """
         if self.is_directory:
-            self.suffix()
+            if not self.is_tree:
+                self.suffix()
             return self.directory().path
         return self.file().path
 
@@ -81,12 +89,25 @@ class Destination:
             self.path,
             overwrite=self.overwrite,
             append=self.shape.append,
-            extensions=self._extensions,
+            extensions=self.spec.capabilities.directory or self._extensions,
+            tree=self.is_tree,
         )
         there = first_file(target.path) if self.shape.append else None
         if there is not None:
             self._check_like(there)
         return target
+
+    def _check_tree(self) -> None:
+        """A sink that writes a directory as a whole divides it by its own rules."""
+        if self.shape.several or self.shape.append:
+            raise OptionError(
+                f"format {self.spec.name} is a directory with files of its own, which is not "
+                "divided, partitioned or appended to",
+                path=self.path,
+                hint="leave that option out",
+            )
+        self.is_directory = True
+        self._check_place()
 
     def _check_like(self, there: str) -> None:
         """What is added has to be laid out as what is there."""

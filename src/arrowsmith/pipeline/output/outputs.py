@@ -13,6 +13,7 @@ from arrowsmith.catalog import get_catalog
 from arrowsmith.context import Context
 from arrowsmith.errors import TargetError
 from arrowsmith.location import InputFile, OutputFile, check_not_source, remote_scheme
+from arrowsmith.location.directory import DirectoryTarget
 from arrowsmith.location.parts import part_name
 from arrowsmith.location.places import STANDARD
 from arrowsmith.pipeline.chunks import BatchSizes, Chunker
@@ -142,6 +143,31 @@ class FileOutput(SinkOutput):
         self.nbytes = getattr(self._target, "nbytes", 0)
 
 
+class TreeOutput(SinkOutput):
+    """A directory that one sink writes, with files of its own."""
+
+    def __init__(self, destination: Destination, schema: pa.Schema, context: Context) -> None:
+        super().__init__(self._sink, schema, context)
+        self._destination = destination
+        self._target = destination.directory()
+
+    def __enter__(self) -> Self:
+        self._stack.enter_context(self._target)
+        try:
+            return super().__enter__()
+        except BaseException:
+            self._stack.close()
+            raise
+
+    def _sink(self, schema: pa.Schema, context: Context) -> Sink:
+        sink: Sink = _make_sink(self._destination, self._target, schema, context)
+        return sink
+
+    def publish(self) -> None:
+        self._target.publish()
+        self.nbytes = self._target.nbytes
+
+
 class DirectoryOutput:
     """A directory of files: shards in a row, or some for each partition."""
 
@@ -158,18 +184,6 @@ class DirectoryOutput:
         self._target = destination.directory()
         self._open: dict[int, SinkPart] = {}
         self._written = False
-
-    def check_not_source(self, sources: Iterable[InputFile]) -> None:
-        """Raise ``TargetError`` if a source lies in the directory."""
-        for source in sources:
-            lies = getattr(source, "absolute", source.path)
-            local = lies != STANDARD and remote_scheme(lies) is None
-            if local and self._target.holds(lies):
-                raise TargetError(
-                    f"holds a source ({source.path})",
-                    path=self._target.path,
-                    hint="write to another directory",
-                )
 
     def __enter__(self) -> Self:
         try:
@@ -266,15 +280,31 @@ def open_output(
         return SinkOutput(destination, schema, context)
     warn_of_losses(destination, schema, context)
     if destination.is_directory:
-        output = DirectoryOutput(destination, schema, context)
-        output.check_not_source(sources)
-        return output
+        _check_holds_none(destination.directory(), sources)
+        made = TreeOutput if destination.is_tree else DirectoryOutput
+        return made(destination, schema, context)
     check_not_source(destination.path, sources)
     return FileOutput(destination, schema, context)
 
 
+def _check_holds_none(target: DirectoryTarget, sources: Iterable[InputFile]) -> None:
+    """Raise ``TargetError`` if a source lies in the directory."""
+    for source in sources:
+        lies = getattr(source, "absolute", source.path)
+        local = lies != STANDARD and remote_scheme(lies) is None
+        if local and target.holds(lies):
+            raise TargetError(
+                f"holds a source ({source.path})",
+                path=target.path,
+                hint="write to another directory",
+            )
+
+
 def _make_sink(
-    destination: Destination, target: OutputFile, schema: pa.Schema, context: Context
+    destination: Destination,
+    target: OutputFile | DirectoryTarget,
+    schema: pa.Schema,
+    context: Context,
 ) -> Any:
     impl = get_catalog().load(destination.spec)
     return impl(target, schema, destination.options, context)

@@ -1,0 +1,166 @@
+"""Folders of pictures, written: names, labels, splits, metadata; whole or not there."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+import arrowsmith
+from arrowsmith.errors import DataError, OptionError, SchemaMismatch, TargetError, TargetExists
+from pictures import jpeg, png, tarred, written, zipped
+
+BYTES = pa.schema([("path", pa.string()), ("bytes", pa.binary())])
+
+
+def parquet(tmp_path, **columns):
+    count = len(next(iter(columns.values())))
+    columns = {"bytes": pa.array([png(n) for n in range(count)], pa.binary()), **columns}
+    path = tmp_path / "in.parquet"
+    pq.write_table(pa.table(columns), path)
+    return arrowsmith.open(path)
+
+
+def below(folder):
+    return sorted(str(one.relative_to(folder)) for one in folder.rglob("*") if one.is_file())
+
+
+def test_a_folder_comes_back(tmp_path):
+    boxes = [[{"category": "cat", "box": [1.5, 2.0]}], [], None]
+    ds = parquet(
+        tmp_path,
+        path=["/far/away/a.b.jpg", "b.png", "a.b.gif"],
+        label=["cat", "dog", "cat"],
+        split=["train", "train", "test"],
+        n=[1, 2, None],
+        zip=["007", "2024-01-01 00:00:00", None],
+        boxes=boxes,
+    )
+    out = tmp_path / "out"
+    ds.write(out, format="imagefolder")
+    assert below(out) == [
+        "metadata.jsonl", "test/cat/a.b.png", "train/cat/a.b.png", "train/dog/b.png",
+    ]  # fmt: skip
+    with Image.open(out / "train" / "dog" / "b.png") as image:  # an independent reader
+        assert image.size == (32, 24)
+    lines = [json.loads(line) for line in (out / "metadata.jsonl").read_text().splitlines()]
+    assert lines[0] == {"file_name": "train/cat/a.b.png", "n": 1, "zip": "007", "boxes": boxes[0]}
+    back = {row["bytes"]: row for row in arrowsmith.open(out).to_table().to_pylist()}
+    for before in ds.to_table().to_pylist():
+        after = back[before["bytes"]]
+        for name in ("label", "split", "n", "zip", "boxes"):
+            assert after[name] == before[name], name
+
+
+def test_pictures_parquet_tar_zip_and_folder_are_the_same(tmp_path):
+    files = {f"train/{kind}/{n}.jpg": jpeg(n) for n in range(4) for kind in ("cat", "dog")}
+    start = written(tmp_path / "start", files)
+    wanted = facts(start)
+    (tmp_path / "a.zip").write_bytes(zipped(files))
+    (tmp_path / "a.tar").write_bytes(tarred(files))
+    ways = [tmp_path / "a.zip", tmp_path / "a.tar"]
+    for source in (start, *ways):
+        stem = source.stem + source.suffix[1:]
+        arrowsmith.open(source).write(tmp_path / f"{stem}.parquet")
+        arrowsmith.open(tmp_path / f"{stem}.parquet").write(tmp_path / f"{stem}.out.tar")
+        arrowsmith.open(tmp_path / f"{stem}.out.tar").write(
+            tmp_path / f"{stem}.out", format="imagefolder"
+        )
+        ways += [tmp_path / f"{stem}{end}" for end in (".parquet", ".out.tar", ".out")]
+    for way in ways:
+        assert facts(way) == wanted, way
+
+
+def facts(source):
+    names = ["bytes", "width", "height", "format", "label", "split"]
+    rows = arrowsmith.open(source).select(*names).to_table().to_pylist()
+    return sorted(tuple(row.values()) for row in rows)
+
+
+def test_names_that_are_taken_or_hidden_are_changed(tmp_path):
+    names = ["x.jpg", "a/x.png", "..", ".hidden.jpg", "_under", None, "ä" * 300]
+    ds = parquet(tmp_path, path=pa.array(names, pa.string()))
+    ds.write(tmp_path / "out", format="imagefolder")
+    there = below(tmp_path / "out")
+    assert there[:6] == [
+        "00000002.png", "00000005.png", "hidden.png", "under.png", "x-00000001.png", "x.png",
+    ]  # fmt: skip
+    assert len(arrowsmith.open(tmp_path / "out").to_table()) == 7
+
+
+@pytest.mark.parametrize(
+    "label", ["a/b", "..", ".", "", "_a", ".a", "train", "images", "a\0", "x" * 300]
+)
+def test_labels_that_no_folder_tells_are_refused(tmp_path, label):
+    ds = parquet(tmp_path, label=[label])
+    with pytest.raises(DataError, match="which a folder cannot tell"):
+        ds.write(tmp_path / "out", format="imagefolder")
+    assert not (tmp_path / "out").exists()
+    assert [one.name for one in tmp_path.iterdir()] == ["in.parquet"]
+
+
+def test_floats_that_json_lacks_are_null(tmp_path):
+    parquet(tmp_path, x=[float("nan"), 1.5]).write(tmp_path / "out", format="imagefolder")
+    assert arrowsmith.open(tmp_path / "out").to_table()["x"].to_pylist() == [None, 1.5]
+
+
+def test_what_is_there_is_kept_unless_it_is_a_folder_of_pictures(tmp_path):
+    ds = parquet(tmp_path, label=["cat", "dog"])
+    out = tmp_path / "out"
+    ds.write(out, format="imagefolder")
+    with pytest.raises(TargetExists):
+        ds.write(out, format="imagefolder")
+    ds.limit(1).write(out, format="imagefolder", overwrite=True)
+    assert below(out) == ["cat/00000000.png"]
+    (out / "thesis.docx").write_bytes(b"x")
+    with pytest.raises(TargetError, match=r"thesis\.docx"):
+        ds.write(out, format="imagefolder", overwrite=True)
+    assert below(out) == ["cat/00000000.png", "thesis.docx"]
+    (out / "thesis.docx").unlink()
+    with pytest.raises(TargetError, match="holds a source"):
+        arrowsmith.open(out / "cat").write(out, format="imagefolder", overwrite=True)
+
+
+def test_a_run_that_fails_leaves_nothing(tmp_path):
+    data = pa.array([png(1), b"none"], pa.binary())
+    pq.write_table(pa.table({"bytes": data}), tmp_path / "in.parquet")
+    for rows, what in ((2, "no picture of a known format"), (0, "no rows")):
+        with pytest.raises(DataError, match=what):
+            arrowsmith.open(tmp_path / "in.parquet").limit(rows).write(
+                tmp_path / "out", format="imagefolder"
+            )
+        assert [one.name for one in tmp_path.iterdir()] == ["in.parquet"]
+
+
+def test_what_does_not_fit_is_told_at_once(tmp_path):
+    ds = parquet(tmp_path, label=["cat"], file_name=["x"])
+    with pytest.raises(SchemaMismatch, match="file_name"):
+        ds.write(tmp_path / "out", format="imagefolder")
+    ds.write(tmp_path / "out", format="imagefolder", key="file_name")
+    assert below(tmp_path / "out") == ["cat/x.png"]
+    with pytest.raises(OptionError, match="not divided"):
+        ds.write(tmp_path / "two", format="imagefolder", rows_per_file=1)
+    with pytest.raises(OptionError, match="no column 'k'"):
+        ds.drop("file_name").write(tmp_path / "two", format="imagefolder", key="k")
+    command = [sys.executable, "-m", "arrowsmith", "convert", str(tmp_path / "in.parquet"), "-"]
+    done = subprocess.run([*command, "--to", "imagefolder"], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "cannot be written to standard output" in done.stderr
+    assert not (tmp_path / "two").exists()
+
+
+def test_shards_keep_labels_and_splits(tmp_path):
+    ds = parquet(tmp_path, label=["cat"] * 5, split=["train"] * 3 + ["test", "other"], n=range(5))
+    ds.write(tmp_path / "shards", format="image", rows_per_file=2)
+    assert below(tmp_path / "shards") == [f"part-0000{n}.tar" for n in range(3)]
+    back = arrowsmith.open(tmp_path / "shards").to_table().to_pylist()
+    assert [row["split"] for row in back] == ["train"] * 3 + ["test", None]
+    assert [json.loads(row["json"]) for row in back[3:]] == [
+        {"split": "test", "n": 3},
+        {"split": "other", "n": 4},
+    ]
