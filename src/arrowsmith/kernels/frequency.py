@@ -15,12 +15,16 @@ _UNITS = {
     "second": ("ns", 10**9),
     "minute": ("ns", 60 * 10**9),
     "hour": ("ns", 3600 * 10**9),
-    "day": ("ns", 86_400 * 10**9),
-    "week": ("ns", 7 * 86_400 * 10**9),
+    "day": ("day", 1),
+    "week": ("day", 7),
     "month": ("month", 1),
     "quarter": ("month", 3),
     "year": ("month", 12),
+    "month_end": ("month_end", 1),
+    "quarter_end": ("month_end", 3),
+    "year_end": ("month_end", 12),
 }
+_DAY = 86_400 * 10**9
 _SHORT = {
     "ns": "nanosecond",
     "us": "microsecond",
@@ -35,6 +39,9 @@ _SHORT = {
     "mo": "month",
     "q": "quarter",
     "y": "year",
+    "me": "month_end",
+    "qe": "quarter_end",
+    "ye": "year_end",
     "daily": "day",
     "minutely": "minute",
     "secondly": "second",
@@ -51,7 +58,9 @@ class Frequency:
     Attributes:
         text: as it was written.
         count: how many of ``unit``.
-        unit: ``"ns"``, ``"month"``, or ``"step"`` for times that are mere numbers.
+        unit: ``"ns"``, ``"day"``, ``"month"``, ``"month_end"`` for last days of months, or
+            ``"step"`` for times that are mere numbers. Days and months are those of the calendar
+            where times have a zone.
     """
 
     text: str
@@ -72,9 +81,7 @@ class Frequency:
             >>> parse_frequency("monthly").steps(day, np.array([1]), "s").astype("M8[s]")[0].item()
             datetime.datetime(2024, 2, 29, 0, 0)
         """
-        if self.unit == "step":
-            return starts + numbers * self.count
-        if self.unit == "ns":
+        if self.unit not in ("month", "month_end"):
             return starts + numbers * self.in_unit(unit)
         moments = starts.astype(f"M8[{unit}]")
         months = moments.astype("M8[M]")
@@ -83,7 +90,7 @@ class Frequency:
         first = wanted.astype("M8[D]")
         days = (wanted + 1).astype("M8[D]") - first
         day = inside.astype("m8[D]")
-        clipped = np.minimum(day, days - 1)
+        clipped = np.minimum(day, days - 1) if self.unit == "month" else days - 1
         moved = first + clipped + (inside - day)
         return moved.astype(f"M8[{unit}]").astype(np.int64)
 
@@ -91,10 +98,48 @@ class Frequency:
         """The step in ``unit``; ``ValueError`` where it is no whole number of them."""
         if self.unit == "step":
             return self.count
-        per = 86_400 * 10**9 if unit == "D" else _PER[unit]
-        if self.unit != "ns" or self.count % per:
+        per = _DAY if unit == "D" else _PER[unit]
+        size = self.count * (_DAY if self.unit == "day" else 1)
+        if self.unit not in ("ns", "day") or size % per:
             raise ValueError(f"{self.text} is no whole number of {unit}")
-        return self.count // per
+        return size // per
+
+    def between(self, starts: Ints, times: Ints, unit: str) -> Ints:
+        """How many whole steps moments are behind others, days within a month left aside.
+
+        Args:
+            starts, times: moments since 1970 in ``unit``, of one shape.
+            unit: as for ``steps``.
+        """
+        if self.unit not in ("month", "month_end"):
+            return (times - starts) // self.in_unit(unit)
+        return (_months(times, unit) - _months(starts, unit)) // self.count
+
+    def begins(self, times: Ints, unit: str) -> Ints:
+        """Where the step begins that each moment is in: steps are counted from 1970, weeks from
+        Mondays. For last days of months it is that day.
+
+        Args:
+            times: moments since 1970 in ``unit``, any shape.
+            unit: as for ``steps``.
+        """
+        if self.unit in ("month", "month_end"):
+            months = _months(times, unit) // self.count * self.count
+            if self.unit == "month_end":
+                months = months + self.count
+            first = months.astype("M8[M]").astype("M8[D]") - (self.unit == "month_end")
+            return first.astype(f"M8[{unit}]").astype(np.int64)
+        size = self.in_unit(unit)
+        weeks = self.unit == "day" and self.count % 7 == 0
+        origin = _MONDAY * (size // self.count) if weeks else 0
+        return (times - origin) // size * size + origin
+
+
+_MONDAY = 4  # days from 1970-01-01 to the first Monday
+
+
+def _months(times: Ints, unit: str) -> Ints:
+    return times.astype(f"M8[{unit}]").astype("M8[M]").astype(np.int64)
 
 
 def parse_frequency(text: str) -> Frequency:
@@ -112,13 +157,18 @@ def parse_frequency(text: str) -> Frequency:
         return Frequency(text, int(plain), "step")
     if plain.startswith("half_"):
         whole = parse_frequency(plain[5:])
-        if whole.unit == "ns" and whole.count % 2 == 0:
-            return Frequency(text, whole.count // 2, "ns")
-    found = re.fullmatch(r"([1-9][0-9]{0,8})?[ _]?([a-z]+)", plain)
+        size = {"ns": whole.count, "day": whole.count * _DAY}.get(whole.unit, 1)
+        if size % 2 == 0:
+            return Frequency(text, size // 2, "ns")
+        if whole.unit == "month" and whole.count % 2 == 0:  # half a year
+            return Frequency(text, whole.count // 2, "month")
+    found = re.fullmatch(r"([1-9][0-9]{0,8})?[ _]?([a-z]+(?:[_ ]ends?)?)", plain)
     if found is not None:
-        name = found[2]
+        name = found[2].replace(" ", "_")
         name = _SHORT.get(name) or name.removesuffix("s").removesuffix("ly")
         if name in _UNITS:
             unit, size = _UNITS[name]
             return Frequency(text, int(found[1] or 1) * size, unit)
-    raise ValueError(f"{text[:40]!r} is no frequency such as 15min, hourly, 1d, 3 months")
+    raise ValueError(
+        f"{text[:40]!r} is no frequency such as 15min, hourly, 1d, 3 months, month_end"
+    )

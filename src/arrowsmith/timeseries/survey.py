@@ -9,14 +9,15 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from arrowsmith.errors import DataError, SchemaMismatch
-from arrowsmith.kernels.arrays import numpy_view
+from arrowsmith.kernels.arrays import int64_array, numpy_view
 from arrowsmith.kernels.plain import unwrapped
 from arrowsmith.plugin import check_columns
 
-_STEPS = 1000  # distinct steps of a series that are counted one by one
+_STEPS = 10_000  # different steps in a series with more than which it is irregular
 _NAMES = {"month": {1: "monthly", 3: "quarterly", 12: "yearly"}}
 _UNITS = (
     (86_400 * 10**9, "d"),
@@ -34,12 +35,14 @@ _PER = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1, "D": 86_400 * 10**9}
 class SeriesSummary:
     """What one series is like.
 
+    Steps of a day and more are those of the calendar in the zone of the times.
+
     Attributes:
         series: the values of the ``by`` columns.
         rows: how many.
         start, end: the least and greatest time, as Python has them; None without any.
         frequency: the commonest step, such as ``"1h"``, ``"monthly"`` or ``"1"``; None where there
-            is no step forward.
+            is no step forward, or more than 10,000 different ones.
         gaps: steps longer than that.
         missing: rows that the gaps would take, where they are whole steps.
         duplicates: rows with the time of the row before.
@@ -68,10 +71,10 @@ class _Seen:
     low: Any = None
     high: Any = None
     last: Any = None
-    months: int = 0
     duplicates: int = 0
     disorder: int = 0
     steps: Counter = field(default_factory=Counter)
+    by_wall: Counter = field(default_factory=Counter)
     by_month: Counter = field(default_factory=Counter)
 
 
@@ -98,6 +101,7 @@ class Survey:
             raise SchemaMismatch(f"column '{nested[0]}' is nested and tells no series apart")
         self._time, self._by, self._max = time, tuple(by), max_series
         self._kind = schema.field(time).type
+        self._zone = self._kind.tz if pa.types.is_timestamp(self._kind) else None
         self._seen: dict[tuple[Any, ...], _Seen] = {}
 
     def push(self, batch: pa.RecordBatch) -> None:
@@ -151,32 +155,48 @@ class Survey:
         order = np.argsort(codes, kind="stable")
         times, codes = times[order], codes[order]
         begins = np.flatnonzero(np.diff(codes, prepend=-1))
+        here = [found[code] for code in codes[begins].tolist()]
+        known = np.array([seen.last is not None for seen in here])
+        earlier = np.concatenate((times[:1], times[:-1]))
+        earlier[begins[known]] = [seen.last for seen in here if seen.last is not None]
+        follows = np.ones(len(times), np.bool_)
+        follows[begins[~known]] = False
+        steps = times - earlier
         ends = np.append(begins[1:], len(codes))
-        months = self._months(times)
-        for begin, end in zip(begins.tolist(), ends.tolist(), strict=True):
-            seen = found[int(codes[begin])]
-            own = times[begin:end]
-            joined = own if seen.last is None else np.concatenate(([seen.last], own))
-            steps = np.diff(joined)
-            seen.duplicates += int((steps == 0).sum())
-            seen.disorder += int((steps < 0).sum())
-            forward = steps > 0
-            _count(seen.steps, steps[forward])
-            if months is not None:
-                part = months[begin:end]
-                part = part if seen.last is None else np.concatenate(([seen.months], part))
-                _count(seen.by_month, np.diff(part)[forward])
-                seen.months = int(part[-1])
-            low, high = own.min(), own.max()
+        figures = zip(
+            here,
+            np.add.reduceat((steps == 0) & follows, begins, dtype=np.int64).tolist(),
+            np.add.reduceat((times < earlier) & follows, begins, dtype=np.int64).tolist(),
+            np.minimum.reduceat(times, begins),
+            np.maximum.reduceat(times, begins),
+            times[ends - 1],
+            strict=True,
+        )
+        for seen, duplicates, disorder, low, high, last in figures:
+            seen.duplicates += duplicates
+            seen.disorder += disorder
             seen.low = low if seen.low is None else min(low, seen.low)
             seen.high = high if seen.high is None else max(high, seen.high)
-            seen.last = own[-1]
+            seen.last = last
+        forward = (times > earlier) & follows
+        times, earlier, codes = times[forward], earlier[forward], codes[forward]
+        _count([one.steps for one in found], codes, times - earlier)
+        if _unit(self._kind) is None:
+            return
+        if self._zone is not None:
+            times, earlier = self._wall(times), self._wall(earlier)
+            _count([one.by_wall for one in found], codes, times - earlier)
+        _count([one.by_month for one in found], codes, self._months(times) - self._months(earlier))
 
-    def _months(self, times: NDArray) -> NDArray[np.int64] | None:
-        unit = _unit(self._kind)
-        if unit is None:
-            return None
-        months: NDArray[np.int64] = times.astype(f"M8[{unit}]").astype("M8[M]").astype(np.int64)
+    def _wall(self, times: NDArray) -> NDArray[np.int64]:
+        """What a clock in the zone shows."""
+        zoned = int64_array(times).view(pa.timestamp(self._kind.unit, self._zone))
+        return numpy_view(pc.local_timestamp(zoned))
+
+    def _months(self, times: NDArray) -> NDArray[np.int64]:
+        months: NDArray[np.int64] = (
+            times.astype(f"M8[{_unit(self._kind)}]").astype("M8[M]").astype(np.int64)
+        )
         return months
 
     # --- what is told ----------------------------------------------------------------------------
@@ -200,12 +220,12 @@ class Survey:
             duplicates=seen.duplicates,
             disorder=seen.disorder,
             nulls=seen.nulls,
-            zone=self._kind.tz if pa.types.is_timestamp(self._kind) else None,
+            zone=self._zone,
         )
 
     def _frequency(self, seen: _Seen) -> tuple[str | None, Counter, Any]:
-        if not seen.steps:
-            return None, seen.steps, None
+        if not seen.steps or len(seen.steps) > _STEPS:
+            return None, Counter(), None
         step = _commonest(seen.steps)
         unit = _unit(self._kind)
         if unit is None:
@@ -217,7 +237,8 @@ class Survey:
             name = _NAMES["month"].get(months, f"{months} months")
             return name, seen.by_month, months
         size, short = next((size, short) for size, short in _UNITS if nanoseconds % size == 0)
-        return f"{nanoseconds // size}{short}", seen.steps, step
+        whole_days = self._zone is not None and short == "d"
+        return f"{nanoseconds // size}{short}", seen.by_wall if whole_days else seen.steps, step
 
     def _value(self, time: Any) -> Any:
         if time is None:
@@ -243,13 +264,24 @@ def _unit(kind: pa.DataType) -> str | None:
     return "D" if pa.types.is_date32(kind) else "ms" if pa.types.is_date64(kind) else None
 
 
-def _count(counter: Counter, steps: NDArray) -> None:
-    """Count steps, the commonest first where there are too many kinds of them."""
-    values, counts = np.unique(steps, return_counts=True)
-    for place in np.argsort(-counts, kind="stable").tolist():
-        value = values[place].item()
-        if value in counter or len(counter) < _STEPS:
-            counter[value] += int(counts[place])
+def _count(counters: list[Counter], codes: NDArray[np.int64], steps: NDArray) -> None:
+    """Count the steps of each series, up to one kind more than ``_STEPS``."""
+    order = np.lexsort((steps, codes))
+    steps, codes = steps[order], codes[order]
+    new = np.ones(len(steps), np.bool_)
+    new[1:] = (np.diff(codes) != 0) | (np.diff(steps) != 0)
+    begins = np.flatnonzero(new)
+    counts = np.diff(np.append(begins, len(steps)))
+    series = codes[begins]
+    first = np.searchsorted(series, series)  # where the kinds of its series begin
+    few = np.arange(len(series)) - first <= _STEPS
+    kinds = zip(
+        series[few].tolist(), steps[begins][few].tolist(), counts[few].tolist(), strict=True
+    )
+    for code, step, count in kinds:
+        counter = counters[code]
+        if len(counter) <= _STEPS:
+            counter[step] += count
 
 
 def _commonest(steps: Counter) -> Any:

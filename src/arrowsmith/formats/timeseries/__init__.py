@@ -32,9 +32,9 @@ def arrowsmith_sinks() -> Iterable[SinkSpec]:
         SinkSpec(
             name="timeseries",
             impl="arrowsmith.formats.timeseries.sink:TimeSeriesSink",
-            extensions=(".ts", ".tsf"),
+            extensions=SUFFIXES,
             options="arrowsmith.formats.timeseries.options:TimeSeriesWriteOptions",
             capabilities=SinkCapabilities(parallel=True, losses=LOSSES),
-            summary="time series: .ts (sktime, aeon) and .tsf (Monash)",
+            summary="time series: .ts (sktime, aeon), .tsf (Monash), .arff, UCR .tsv by name",
         )
     ]

@@ -15,6 +15,7 @@ from arrowsmith.kernels.plain import unwrapped_type
 from arrowsmith.plugin import check_columns
 
 _SHOWN = 5  # columns by name
+_SUFFIXES = {"ts": "ts", "tsf": "tsf", "arff": "arff", "tsv": "ucr"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,7 @@ class Columns:
     """What the columns are.
 
     Attributes:
-        kind: ``"ts"`` or ``"tsf"``.
+        kind: which of the formats.
         told: what the header said when the data was read; empty if it was not.
         lists: rows are series.
         series: the column that names series, or None.
@@ -45,6 +46,19 @@ class Columns:
     frequency: Frequency | None
     left_out: tuple[str, ...]
 
+    @property
+    def between_values(self) -> str:
+        return "\t" if self.kind == "ucr" else ","
+
+    @property
+    def between_dimensions(self) -> str:
+        return r"\n" if self.kind == "arff" else ":"
+
+    @property
+    def relational(self) -> bool:
+        """Dimensions of ``.arff`` stand in quotes."""
+        return self.kind == "arff" and len(self.values) > 1
+
 
 def columns_of(schema: pa.Schema, options: TimeSeriesWriteOptions, name: str) -> Columns:
     """The columns of a schema.
@@ -55,12 +69,13 @@ def columns_of(schema: pa.Schema, options: TimeSeriesWriteOptions, name: str) ->
     """
     kind = options.kind
     if kind == "auto":
-        kind = "tsf" if "tsf" in name.lower().split(".") else "ts"
+        parts = name.lower().split(".")[1:]
+        kind = next((_SUFFIXES[part] for part in parts if part in _SUFFIXES), "ts")
     told = _told(schema)
     known = {str(own): (str(shown), str(sort)) for shown, own, sort in told.get("attributes", [])}
     names = schema.names
     series = options.series if options.series in names else None
-    label = options.label if options.label in names and kind == "ts" else None
+    label = options.label if options.label in names and kind != "tsf" else None
     time = options.time if options.time in names else None
     if time is None and "start_timestamp" in names and kind == "tsf":
         time = "start_timestamp"
@@ -77,11 +92,14 @@ def columns_of(schema: pa.Schema, options: TimeSeriesWriteOptions, name: str) ->
             f"there is no column of numbers, or of lists of numbers, among {shown}",
             hint="cast one with --transform cast:columns=NAME:float64",
         )
-    if kind == "tsf" and len(values) > 1:
+    if kind in ("tsf", "ucr") and len(values) > 1:
+        shown = ".tsf" if kind == "tsf" else "a UCR file"
         raise SchemaMismatch(
-            f".tsf has one column of values, and there are {', '.join(values[:5])}",
+            f"{shown} has one column of values, and there are {', '.join(values[:5])}",
             hint="say which with -w values=NAME",
         )
+    if kind == "ucr" and label is None:
+        raise SchemaMismatch("a UCR file has a label for each series", hint="-w label=NAME")
     attributes = _attributes(schema, series, known, time, values) if kind == "tsf" else ()
     used = {series, label, time, *values, *(own for own, _, _ in attributes)}
     return Columns(
@@ -126,7 +144,7 @@ def _counted(
     schema: pa.Schema, time: str | None, kind: str, told: dict[str, Any], lists: bool
 ) -> bool:
     """Whether times only count the points."""
-    if time is None:
+    if time is None or kind in ("arff", "ucr"):
         return True
     plain = schema.field(time).type
     if kind == "tsf":

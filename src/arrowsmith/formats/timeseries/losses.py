@@ -6,7 +6,9 @@ from arrowsmith.plugin.specs import Loss
 
 LOSSES: tuple[Loss | str, ...] = (
     "columns other than series, times, values, label and attributes are left out, with a warning",
-    "in .ts series have numbers, not names",
+    "series have numbers, not names, but in .tsf",
+    ".arff and UCR files have no times, and as many values in each series",
+    "in UCR files nulls come back as NaN",
     "a series without a value has no row when it is read with layout=long",
     "types are not stored: labels and names come back as text",
     "metadata of the schema and its fields is dropped but for what the format has in its header",
@@ -19,7 +21,7 @@ LOSSES: tuple[Loss | str, ...] = (
     Loss("integers beyond 2**53 are rounded when read", types=("int64", "uint64"), data=True),
     Loss("in .tsf a series that is null comes back without values", types=("lists",), data=True),
     Loss(
-        "in .ts a series without a value is refused unless it has a label",
+        "a series without a value is refused, but in .tsf, and in .ts where it has a label",
         types=("lists",),
         kind="refused",
         data=True,

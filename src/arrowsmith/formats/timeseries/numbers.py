@@ -46,6 +46,7 @@ def _cleaned(tokens: pa.StringArray) -> tuple[pa.StringArray, Ints]:
     return tokens, bad
 
 
+_FALSE = pa.nulls(1, pa.bool_()).is_valid()[0]
 _ZERO = pa.Array.from_buffers(pa.uint8(), 1, [None, pa.py_buffer(b"\0")])[0]
 
 
@@ -86,15 +87,28 @@ def split_lists(fields: pa.StringArray, separator: str) -> tuple[pa.StringArray,
     return parts, np.concatenate(([0], np.cumsum(counts)))
 
 
-def moments(tokens: pa.StringArray, kind: pa.DataType) -> tuple[pa.Array, Ints]:
+def moments(
+    tokens: pa.StringArray, kind: pa.DataType, pattern: str | None = None
+) -> tuple[pa.Array, Ints]:
     """Times of a type, and the places of those that are none.
 
-    ``2020-01-31 00-00-00``, as ``.tsf`` has it, is read as ``2020-01-31 00:00:00``.
+    Without a ``pattern`` for ``strptime`` they are of ISO 8601; ``2020-01-31 00-00-00``, as
+    ``.tsf`` has it, is read as ``2020-01-31 00:00:00``.
     """
-    tokens = pc.ascii_trim_whitespace(tokens)
-    tokens = pc.replace_substring_regex(tokens, _DASHED, r"\1 \2:\3:\4")
+    if pattern is not None:
+        times = pc.strptime(tokens, pattern, "s", error_is_null=True)
+        # strptime takes what it would not write, such as 2024-1-5 and February 31
+        same = pc.equal(pc.strftime(times, pattern), tokens).fill_null(_FALSE)
+        wrong = pc.and_(tokens.is_valid(), pc.invert(same))
+        return times.cast(kind), np.flatnonzero(numpy_view(wrong.cast(pa.uint8())))
+    none = np.empty(0, np.int64)
     try:
-        return tokens.cast(kind), np.empty(0, np.int64)
+        return tokens.cast(kind), none
+    except pa.ArrowInvalid:
+        tokens = pc.ascii_trim_whitespace(tokens)
+        tokens = pc.replace_substring_regex(tokens, _DASHED, r"\1 \2:\3:\4")
+    try:
+        return tokens.cast(kind), none
     except pa.ArrowInvalid:
         bad = np.array(_refused(tokens, kind), np.int64)
     good = np.ones(len(tokens), np.bool_)

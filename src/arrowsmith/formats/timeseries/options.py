@@ -18,7 +18,7 @@ class TimeSeriesReadOptions:
         kind: which of the formats; ``auto`` finds it out, and takes what has no header for UCR.
         layout: ``long`` has a row for each point, ``series`` a row for each series with lists.
         range_bytes: how much text one task parses.
-        max_record_bytes: the longest line, which is a series.
+        max_record_bytes: the longest line that is parsed as a whole.
 
     Example:
         >>> TimeSeriesReadOptions(layout="series").kind
@@ -31,25 +31,27 @@ class TimeSeriesReadOptions:
         1 << 20, help="how much text one task parses", min=16, max=1 << 28, size=True
     )
     max_record_bytes: int = option(
-        256 << 20, help="the longest line", min=16, max=1 << 28, size=True
+        256 << 20, help="the longest line parsed as a whole", min=16, max=1 << 28, size=True
     )
 
 
 @dataclass(frozen=True, slots=True)
 class TimeSeriesWriteOptions:
-    """How ``.ts`` and ``.tsf`` are written.
+    """How files of time series are written.
 
     Attributes:
-        kind: which of the two; ``auto`` goes by the suffix.
+        kind: which of the formats; ``auto`` goes by the suffix.
         series: the column that names the series of a row in long rows.
         time: the column of times, or of the first time with rows of lists.
         values: columns of values; none for all numbers and lists of such but label and attributes.
-        label: the column of labels; ``label`` where there is one.
+        label: the column of labels, ``label`` where there is one; ``.tsf`` has none.
         frequency: of ``.tsf``: ``hourly``, ``15_minutes``; None takes the header's.
         horizon: of ``.tsf``; None takes the header's.
     """
 
-    kind: Literal["auto", "ts", "tsf"] = option("auto", help="which format; auto: by the suffix")
+    kind: Literal["auto", "ts", "tsf", "arff", "ucr"] = option(
+        "auto", help="which format; auto: by the suffix"
+    )
     series: str = option("series_id", help="the column that names the series")
     time: str = option("timestamp", help="the column of times")
     values: tuple[str, ...] = option((), help="columns of values; all of numbers if unset")

@@ -22,11 +22,13 @@ class Points:
         bounds: where the points of each begin: one more than there are series.
         times: of the points, or None where they are numbered.
         values: an array for each dimension.
+        before: how many points of the first series stand before these.
     """
 
     bounds: Ints
     times: pa.Array | None
     values: list[pa.Array]
+    before: int = 0
 
     @property
     def lengths(self) -> Ints:
@@ -36,7 +38,7 @@ class Points:
     def numbers(self) -> Ints:
         """Of each point in its series, from 0."""
         total = int(self.bounds[-1])
-        return np.arange(total) - np.repeat(self.bounds[:-1], self.lengths)
+        return np.arange(total) - np.repeat(self.bounds[:-1], self.lengths) + self.before
 
     def kept(self, chosen: Ints) -> Points:
         """The points of some of the series."""
@@ -72,10 +74,19 @@ def padded(values: pa.Array, bounds: Ints, dimensions: int) -> Points:
     return Points(outer, None, columns)
 
 
-def joined(times: pa.Array, values: pa.Array, bounds: Ints, dimensions: int) -> Points:
+class TimesDifferError(Exception):
+    """The dimensions of a series have different times."""
+
+
+def joined(
+    times: pa.Array, values: pa.Array, bounds: Ints, dimensions: int, *, merge: bool = True
+) -> Points:
     """Points of dimensions with times of their own: a time that one lacks is null there.
 
     Of one dimension they stay in their order. Of several that do not agree they are sorted.
+
+    Raises:
+        TimesDifferError: they do not agree and ``merge`` is false.
     """
     if dimensions == 1:
         return Points(bounds, times, [values])
@@ -88,6 +99,8 @@ def joined(times: pa.Array, values: pa.Array, bounds: Ints, dimensions: int) -> 
         clocks = padded(times, bounds, dimensions).values
         if all(clock.equals(clocks[0]) for clock in clocks[1:]):
             return Points(points.bounds, clocks[0], points.values)
+    if not merge:
+        raise TimesDifferError
     return _merged(times, values, counts, dimensions)
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from arrowsmith.errors import BudgetExceeded, DataError
 from arrowsmith.formats.timeseries.header import Header
+from arrowsmith.formats.timeseries.longline import LongLine, follow
 from arrowsmith.kernels.arrays import int64_array
 from arrowsmith.plugin.feed import Buffers, Feed
 from arrowsmith.plugin.protocols import RunContext, Source
@@ -50,6 +51,11 @@ class Range:
     line_count: int
     tokens: int
 
+    @property
+    def records(self) -> int:
+        """How many series it has."""
+        return len(self.starts)
+
     def texts(self) -> pa.BinaryArray:
         """The lines of the series."""
         count = len(self.starts)
@@ -74,11 +80,13 @@ def cut(
     line: int,
     record: int,
     most: int,
+    piecewise: bool,
     first: int | None = None,
-) -> Iterator[Range]:
+) -> Iterator[Range | LongLine]:
     """Ranges of about ``buffers.size`` bytes from ``start`` on.
 
-    With ``first`` the first is of about so many bytes, each next one four times as long.
+    With ``piecewise`` a line that is longer stands for itself. With ``first`` the first range is of
+    about so many bytes, each next one four times as long.
 
     Raises:
         DataError: a line is longer than ``most``.
@@ -90,10 +98,22 @@ def cut(
     try:
         while True:
             ctx.check_cancelled()
-            buffer, size, end, ended = _next(feed, buffers, carry, want, ctx, most, source, offset)
+            longest = buffers.size if piecewise else None
+            buffer, size, end, ended = _next(
+                feed, buffers, carry, want, ctx, most, source, offset, longest
+            )
             if not size:
                 buffers.give(buffer)
                 return
+            if not end:
+                begun = bytes(memoryview(buffer)[:size])
+                buffers.give(buffer)
+                found, carry, ended = follow(feed, source, ctx, header, begun, offset, line, record)
+                line, record, offset = line + 1, record + found.records, offset + found.size
+                yield found
+                if ended:
+                    return
+                continue
             carry = bytes(memoryview(buffer)[end:size])
             piece = _laid_out(buffer, end, offset, line, record, header)
             line, record = line + piece.line_count, record + len(piece.starts)
@@ -115,9 +135,10 @@ def _next(
     most: int,
     source: Source,
     offset: int,
+    longest: int | None,
 ) -> tuple[bytearray, int, int, bool]:
     """A buffer with at least one whole line: what is filled, where the last line ends, and
-    whether the file ends here."""
+    whether the file ends here. No line ends in it where one is longer than ``longest``."""
     limit = max(want, len(carry) + 1)
     buffer = buffers.take() if limit <= buffers.size else bytearray(limit)
     buffer[: len(carry)] = carry
@@ -128,7 +149,7 @@ def _next(
         ended = got < limit - size
         size += got
         end = size if ended else buffer.rfind(b"\n", 0, size) + 1
-        if end or ended:
+        if end or ended or (longest is not None and size >= longest):
             return buffer, size, end, ended
         if size >= most or size * RECORD_COST > ctx.memory_limit:
             raise _too_long(feed, source, offset, size, ctx.memory_limit, most)
@@ -188,8 +209,9 @@ def _laid_out(
         starts[row] = min(starts[row], ends[row])
     first = data[np.minimum(starts, size - 1)]
     kept = (ends > starts) & (first != header.comment[0])
+    mark = header.separator.encode() if header.kind == "ucr" else b","
+    tokens = int(np.count_nonzero(data == mark[0]))
     del data
-    tokens = buffer.count(b",", 0, size) + buffer.count(b"\t", 0, size)
     return Range(
         buffer,
         size,

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, Self
 
+import numpy as np
 import pyarrow as pa
 
-from arrowsmith.errors import DataError, OptionError
-from arrowsmith.formats.timeseries.header import Header, read_header
+from arrowsmith.errors import BudgetExceeded, DataError, OptionError
+from arrowsmith.formats.timeseries.header import Header
+from arrowsmith.formats.timeseries.longline import LongLine, Pieces, streams, values_in_piece
+from arrowsmith.formats.timeseries.opening import read_header
 from arrowsmith.formats.timeseries.options import TimeSeriesReadOptions
-from arrowsmith.formats.timeseries.ranges import Range, cut
+from arrowsmith.formats.timeseries.points import TimesDifferError
+from arrowsmith.formats.timeseries.ranges import RECORD_COST, Range, cut
 from arrowsmith.formats.timeseries.rows import Rows
-from arrowsmith.formats.timeseries.series import Fault, SeriesParser
+from arrowsmith.formats.timeseries.series import Fault, Series, SeriesParser, wrong_count
 from arrowsmith.kernels.slices import sliced
 from arrowsmith.plugin.feed import Buffers
 from arrowsmith.plugin.protocols import Reject, RunContext, ScanRequest, Source
@@ -74,6 +78,25 @@ class TimeSeriesTask:
         yield from sliced(batch, self._request.batch_rows, self._request.batch_bytes)
 
 
+class LongLineTask:
+    """One line that is parsed piece by piece."""
+
+    def __init__(
+        self, found: LongLine, reader: TimeSeriesReader, schema: pa.Schema, request: ScanRequest
+    ) -> None:
+        self._found, self._reader, self._schema, self._request = found, reader, schema, request
+        size = values_in_piece(reader.range_bytes)
+        width = _VALUE_COST + _ROW_COST + 8 * len(schema)
+        self.cost = (1 << 20) + size * (16 * _TEXT_COST + width)
+
+    def read(self) -> Iterator[pa.RecordBatch]:
+        try:
+            for batch in self._reader.batches_of(self._found, self._schema):
+                yield from sliced(batch, self._request.batch_rows, self._request.batch_bytes)
+        finally:
+            self._found.close()
+
+
 class TimeSeriesReader:
     """A ``.ts``, ``.tsf``, ``.arff`` or UCR file.
 
@@ -103,6 +126,11 @@ class TimeSeriesReader:
     def schema(self) -> pa.Schema:
         return self._rows.schema
 
+    @property
+    def range_bytes(self) -> int:
+        """How much text one task parses."""
+        return self._options.range_bytes
+
     def scan(self, request: ScanRequest) -> Iterator[pa.RecordBatch]:
         """The batches, in order, read on the calling thread."""
         left = request.limit
@@ -115,12 +143,18 @@ class TimeSeriesReader:
                 if left == 0:
                     return
 
-    def tasks(self, request: ScanRequest) -> Iterator[TimeSeriesTask]:
-        """A task for each range of series."""
+    def tasks(self, request: ScanRequest) -> Iterator[TimeSeriesTask | LongLineTask]:
+        """A task for each range of series, and for each series that is longer than one."""
         schema = self._project(request.columns)
         few = request.limit is not None and request.limit <= _FEW_ROWS
         for piece in self._ranges(request.split, _FIRST_OF_FEW if few else None):
-            yield TimeSeriesTask(piece, self, schema, request, self._buffers)
+            if isinstance(piece, LongLine):
+                if piece.records:
+                    yield LongLineTask(piece, self, schema, request)
+                else:
+                    piece.close()
+            else:
+                yield TimeSeriesTask(piece, self, schema, request, self._buffers)
 
     def splits(self, target: int) -> Iterator[TimeSeriesSplit]:
         """Pieces of about ``target`` bytes, found by one pass over the lines; none of a stream."""
@@ -130,8 +164,9 @@ class TimeSeriesReader:
         line, record = following = self._header.line, 0
         for piece in self._ranges(None, None):
             stop = piece.offset + piece.size
-            following = piece.line + piece.line_count, piece.record + len(piece.starts)
-            self._buffers.give(piece.buffer)
+            following = piece.line + piece.line_count, piece.record + piece.records
+            if isinstance(piece, Range):
+                self._buffers.give(piece.buffer)
             if stop - start >= target:
                 yield TimeSeriesSplit(start, stop, line, record)
                 start, (line, record) = stop, following
@@ -161,6 +196,75 @@ class TimeSeriesReader:
             self._hand_over(fault, piece)
         return self._rows.batch(series, piece.record, schema)
 
+    def batches_of(self, found: LongLine, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+        """The rows of a long line, none where it is bad: it is looked through before they begin.
+
+        Raises:
+            DataError: it is bad and the run's ``on_error`` is ``"raise"``.
+            BudgetExceeded: its dimensions have different times, and memory has no room for them.
+        """
+        fault = self._long_fault(found)
+        try:
+            looked = self._header.timestamps and self._header.dimensions > 1
+            if fault is None and (looked or self._ctx.on_error != "raise"):
+                fault = next((one for _, one in self._pieces(found) if one is not None), None)
+            if fault is None:
+                for series, fault in self._pieces(found):
+                    if fault is not None:
+                        break
+                    yield self._rows.batch(series, found.record, schema)
+        except TimesDifferError:
+            yield from self._whole(found, schema)
+            return
+        if fault is not None:
+            self._refuse(fault, found.line, found.start, found.record, found.raw)
+
+    def _long_fault(self, found: LongLine) -> Fault | None:
+        """What is wrong with the fields of a long line."""
+        count = len(found.marks) + 1
+        if self._header.fields and count != self._header.fields:
+            return Fault(0, wrong_count(self._header, count))
+        if self._header.kind == "ucr" and self._header.separator != " " and not found.marks:
+            return Fault(0, "is a label without a value")
+        return None
+
+    def _pieces(self, found: LongLine) -> Iterator[tuple[Series, Fault | None]]:
+        """The pieces of a long line, up to the first bad one."""
+        before, empty = 0, Series.none()
+        try:
+            for text in Pieces(found, self._header, values_in_piece(self.range_bytes)):
+                self._ctx.check_cancelled()
+                series, faults = self._parser.parse(text, before)
+                for fault in faults[:1]:
+                    value = None if fault.value is None else fault.value + before
+                    yield empty, replace(fault, value=value)
+                    return
+                yield series, None
+                before += int(series.points.bounds[-1])
+        except ValueError as error:
+            yield empty, Fault(0, str(error))
+
+    def _whole(self, found: LongLine, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+        size = found.stop - found.start
+        needed = RECORD_COST * size
+        if needed > self._ctx.memory_limit:
+            enough = f"{(needed >> 20) + 24}MB"
+            raise BudgetExceeded(
+                f"a series of {size} bytes has dimensions of different times, which are brought"
+                " together in memory",
+                needed=needed,
+                path=self._source.path,
+                place=f"line {found.line}, byte {found.start}",
+                hint=f"give it more: --memory {enough} or budget=MemoryBudget('{enough}')",
+            )
+        text = pa.py_buffer(found.read(found.start, size))
+        offsets = pa.py_buffer(np.array([0, size], np.int32))
+        lines = pa.Array.from_buffers(pa.binary(), 1, [None, offsets, text])
+        series, faults = self._parser.parse(lines)
+        for fault in faults:
+            self._refuse(fault, found.line, found.start, found.record, found.raw)
+        yield self._rows.batch(series, found.record, schema)
+
     def __enter__(self) -> Self:
         return self
 
@@ -175,6 +279,10 @@ class TimeSeriesReader:
     def _hand_over(self, fault: Fault, piece: Range) -> None:
         start, end = int(piece.starts[fault.place]), int(piece.ends[fault.place])
         line, offset = piece.line + int(piece.lines[fault.place]), piece.offset + start
+        raw = bytes(memoryview(piece.buffer)[start:end])
+        self._refuse(fault, line, offset, piece.record + fault.place, raw)
+
+    def _refuse(self, fault: Fault, line: int, offset: int, record: int, raw: bytes) -> None:
         if self._ctx.on_error == "raise":
             column = f", column {fault.column!r}" if fault.column else ""
             raise DataError(
@@ -186,16 +294,16 @@ class TimeSeriesReader:
         self._ctx.reject(
             Reject(
                 source=self._source.path,
-                record=piece.record + fault.place,
+                record=record,
                 line=line,
                 offset=offset,
                 column=fault.column,
                 reason=fault.reason,
-                raw=bytes(memoryview(piece.buffer)[start:end]),
+                raw=raw,
             )
         )
 
-    def _ranges(self, split: Any, first: int | None) -> Iterator[Range]:
+    def _ranges(self, split: Any, first: int | None) -> Iterator[Range | LongLine]:
         return cut(
             self._source,
             self._ctx,
@@ -206,6 +314,7 @@ class TimeSeriesReader:
             line=self._header.line if split is None else split.line,
             record=0 if split is None else split.record,
             most=self._options.max_record_bytes,
+            piecewise=streams(self._header, self._options.layout),
             first=first,
         )
 

@@ -1,7 +1,8 @@
-"""Series as text: lines of a ``.ts`` or ``.tsf`` file from record batches."""
+"""Series as text: lines of a file from record batches."""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,14 +12,15 @@ from numpy.typing import NDArray
 
 from arrowsmith.errors import DataError
 from arrowsmith.formats.timeseries.layout import Columns
+from arrowsmith.formats.timeseries.quoting import quoted
 from arrowsmith.kernels.arrays import int64_array, numpy_view
 from arrowsmith.kernels.plain import unwrapped
-from arrowsmith.kernels.scalars import text_scalar
+from arrowsmith.kernels.scalars import text_array, text_scalar
 
 Ints = NDArray[np.int64]
 
-_COMMA, _COLON, _MISSING, _NONE = map(text_scalar, (",", ":", "?", ""))
-_OPEN, _CLOSE, _LINE = map(text_scalar, ("(", ")", "\n"))
+_COMMA, _MISSING, _NAN, _NONE = map(text_scalar, (",", "?", "nan", ""))
+_OPEN, _CLOSE, _LINE, _QUOTE, _TAB = map(text_scalar, ("(", ")", "\n", "'", "\t"))
 _REFUSED = r"[:\n\r\x1f]|^[\s#@%]|\s$|^\?$"
 _REFUSED_LABEL = r"[\s:,()\x1f]|^[#@%]|^\?$|^$"
 
@@ -36,6 +38,7 @@ class Lines:
         times: the first and the last time of each as the type stores it; None if they count.
         labels: those that occur.
         missing: whether a value is null or NaN.
+        between: what stands between dimensions.
     """
 
     names: tuple[str, str]
@@ -46,6 +49,7 @@ class Lines:
     times: tuple[Ints, Ints] | None
     labels: frozenset[str]
     missing: bool
+    between: str
 
     @property
     def nbytes(self) -> int:
@@ -65,7 +69,8 @@ class Lines:
 
     def _bodies(self) -> list[pa.StringArray]:
         first, *others = self.bodies
-        return [first, *(pc.binary_join_element_wise(_NONE, one, _COLON) for one in others)]
+        mark = text_scalar(self.between)
+        return [first, *(pc.binary_join_element_wise(mark, one, _NONE) for one in others)]
 
 
 def render(batch: pa.RecordBatch, columns: Columns, path: str) -> Lines:
@@ -77,32 +82,32 @@ def render(batch: pa.RecordBatch, columns: Columns, path: str) -> Lines:
     firsts = int64_array(bounds[:-1])
     heads, tails, labels = _around(batch, columns, firsts, bounds, path)
     bodies, lengths, missing = [], np.diff(bounds), False
-    points: list[pa.Array] = []
     for name in columns.values:
         column = batch.column(name)
         inner, values = _lists(column) if columns.lists else (bounds, column)
         missing = missing or bool(values.null_count) or _has_nan(values)
-        points.append(values)
-        texts = _texts(values)
+        texts = _texts(values, _NAN if columns.kind == "ucr" else _MISSING)
         if columns.kind == "ts" and not columns.counted:
             texts = _timed(batch, columns, texts, inner)
-        bodies.append(pc.binary_join(_as_lists(texts, inner), _COMMA))
+        bodies.append(pc.binary_join(_as_lists(texts, inner), columns.between_values))
+        if columns.relational and bodies[1:] and not np.array_equal(lengths, np.diff(inner)):
+            raise DataError("dimensions of a series have different lengths", path=path, hint=_TS)
         lengths = np.diff(inner)
-    if (
-        columns.kind == "ts"
-        and not columns.label
-        and len(columns.values) == 1
-        and not lengths.all()
-    ):
+    bare = columns.label is None and len(columns.values) == 1
+    if not lengths.all() and (columns.kind == "ucr" or (columns.kind != "tsf" and bare)):
         raise DataError(
-            f"column '{columns.values[0]}' has a series without a value, and without a label it has"
-            " no line in .ts",
+            f"column '{columns.values[0]}' has a series without a value, which has no line in such"
+            " a file",
             path=path,
             hint="filter such rows out, or write .tsf",
         )
     names = (_name(batch, columns, 0), _name(batch, columns, batch.num_rows - 1))
     times = _times(batch, columns, bounds, path)
-    return Lines(names, heads, bodies, tails, lengths, times, labels, missing)
+    between = columns.between_dimensions
+    return Lines(names, heads, bodies, tails, lengths, times, labels, missing, between)
+
+
+_TS = "write .ts, which has series of any length"
 
 
 def _runs(batch: pa.RecordBatch, columns: Columns) -> Ints:
@@ -140,13 +145,13 @@ def _has_nan(values: pa.Array) -> bool:
     return bool(pc.any(pc.is_nan(values), min_count=0).as_py())
 
 
-def _texts(values: pa.Array) -> pa.StringArray:
-    """The shortest digits that give the numbers back; ``?`` for null."""
+def _texts(values: pa.Array, null: pa.Scalar = _MISSING) -> pa.StringArray:
+    """The shortest digits that give the numbers back."""
     if pa.types.is_float16(values.type):
         values = values.cast(pa.float32())
     if pa.types.is_float32(values.type):  # read as double, which its own digits would not be
         values = values.cast(pa.float64())
-    return pc.fill_null(values.cast(pa.string()), _MISSING)
+    return pc.fill_null(values.cast(pa.string()), null)
 
 
 def _timed(
@@ -161,7 +166,10 @@ def _timed(
         raise DataError(f"column '{columns.time}' has a null, which .ts cannot say")
     if pa.types.is_timestamp(column.type):
         column = column.cast(pa.timestamp(column.type.unit))
+        with suppress(pa.ArrowInvalid):  # aeon takes fractions of a second for values
+            column = column.cast(pa.timestamp("s"))
     times = column.cast(pa.string())
+    values = pc.replace_substring_regex(values, r"^(-?[0-9]+)$", r"\1.0")  # and no whole numbers
     pairs = pc.binary_join_element_wise(times, values, _COMMA)
     return pc.binary_join_element_wise(_OPEN, pairs, _CLOSE, _NONE)
 
@@ -174,17 +182,22 @@ def _around(
     count = len(firsts)
     blank = pc.if_else(int64_array(np.zeros(count, np.int64)).is_valid(), empty, empty)
     ended = pc.binary_join_element_wise(blank, _LINE, _NONE)
-    if columns.kind == "ts":
+    if columns.kind != "tsf":
+        quote = pc.binary_join_element_wise(blank, _QUOTE, _NONE) if columns.relational else blank
         if columns.label is None:
-            return blank, ended, frozenset()
-        texts = _constant(batch, columns.label, "", firsts, bounds, path, _REFUSED_LABEL)
-        tails = pc.binary_join_element_wise(_COLON, texts, _LINE, _NONE)
-        known = frozenset(texts.unique().to_pylist()) - {"?"}
-        return blank, tails, known
+            return quote, pc.binary_join_element_wise(quote, _LINE, _NONE), frozenset()
+        refused = None if columns.kind == "arff" else _REFUSED_LABEL
+        texts = _constant(batch, columns.label, "", firsts, bounds, path, refused)
+        known = frozenset(texts.drop_null().unique().to_pylist())
+        texts = pc.fill_null(_quoted(texts) if columns.kind == "arff" else texts, _MISSING)
+        if columns.kind == "ucr":
+            return pc.binary_join_element_wise(texts, _TAB, _NONE), ended, known
+        mark = text_scalar("," if columns.kind == "arff" else ":")
+        return quote, pc.binary_join_element_wise(quote, mark, texts, _LINE, _NONE), known
     heads = blank
     for own, _, sort in _fields(columns):
-        texts = _constant(batch, own, sort, firsts, bounds, path, _REFUSED)
-        heads = pc.binary_join_element_wise(heads, texts, _COLON, _NONE)
+        texts = pc.fill_null(_constant(batch, own, sort, firsts, bounds, path, _REFUSED), _MISSING)
+        heads = pc.binary_join_element_wise(heads, texts, text_scalar(":"), _NONE)
     return heads, ended, frozenset()
 
 
@@ -210,9 +223,9 @@ def _constant(
     firsts: pa.Array,
     bounds: Ints,
     path: str,
-    refused: str,
+    refused: str | None,
 ) -> pa.StringArray:
-    """The texts of a column that says one thing of each series."""
+    """The texts of a column that says one thing of each series; null where there is none."""
     column = unwrapped(batch.column(name))
     if sort != "start" and len(firsts) < batch.num_rows:
         codes = numpy_view(column.dictionary_encode(null_encoding="encode").indices)
@@ -230,10 +243,12 @@ def _constant(
             return _dates(column)
         except pa.ArrowInvalid:
             raise DataError(f"column '{name}' has fractions of a second", path=path) from None
-    texts = (
-        _texts(column) if not pa.types.is_large_string(column.type) else column.cast(pa.string())
-    )
-    given = texts.filter(column.is_valid()) if column.null_count else texts
+    texts = column.cast(pa.string())
+    if pa.types.is_floating(column.type):
+        texts = _texts(column, pa.nulls(1, pa.string())[0])
+    if refused is None:
+        return texts
+    given = texts.drop_null()
     bad = pc.match_substring_regex(given, refused)
     if pc.any(bad, min_count=0).as_py():
         place = int(np.flatnonzero(numpy_view(bad.cast(pa.uint8())))[0])
@@ -242,13 +257,19 @@ def _constant(
             path=path,
             hint="replace blanks, colons and commas, or leave the column out",
         )
-    return pc.fill_null(texts, _MISSING)
+    return texts
+
+
+def _quoted(texts: pa.StringArray) -> pa.StringArray:
+    """As values of ``.arff``."""
+    coded = texts.dictionary_encode()
+    values = text_array([quoted(text) for text in coded.dictionary.to_pylist()])
+    return values.take(coded.indices)
 
 
 def _dates(column: pa.Array) -> pa.StringArray:
     plain = column.cast(pa.timestamp(column.type.unit)).cast(pa.timestamp("s"))
-    texts = pc.replace_substring(plain.cast(pa.string()), ":", "-")
-    return pc.fill_null(texts, _MISSING)
+    return pc.replace_substring(plain.cast(pa.string()), ":", "-")
 
 
 def _times(

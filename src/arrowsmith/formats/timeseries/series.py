@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from arrowsmith.formats.timeseries.header import Attribute, Header
 from arrowsmith.formats.timeseries.numbers import moments, numbers, split_lists
 from arrowsmith.formats.timeseries.points import Points, joined, padded
+from arrowsmith.formats.timeseries.quoting import SEPARATOR, has_quotes, plain, separated
 from arrowsmith.kernels.arrays import int64_array, numpy_view
 from arrowsmith.kernels.scalars import text_array
 
@@ -22,11 +23,17 @@ _HIDDEN = "\x1f"  # stands for a colon inside of parentheses
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What is wrong with the series at a place in its range."""
+    """What is wrong with the series at a place in its range, and with which value of it."""
 
     place: int
-    reason: str
+    what: str
     column: str | None = None
+    value: int | None = None
+
+    @property
+    def reason(self) -> str:
+        """For people."""
+        return self.what if self.value is None else f"value {self.value} {self.what}"
 
 
 @dataclass(slots=True)
@@ -42,6 +49,11 @@ class Series:
     places: Ints
     attributes: dict[str, pa.Array]
     points: Points
+
+    @classmethod
+    def none(cls) -> Series:
+        """No series."""
+        return cls(np.empty(0, np.int64), {}, Points(np.zeros(1, np.int64), None, []))
 
     def kept(self, good: NDArray[np.bool_]) -> Series:
         """Those for which ``good`` is true."""
@@ -65,8 +77,16 @@ class SeriesParser:
         self._header = header
         self._time_type = time_type
 
-    def parse(self, texts: pa.BinaryArray) -> tuple[Series, list[Fault]]:
-        """The sound series of lines, and the faults of the others."""
+    def parse(self, texts: pa.BinaryArray, before: int | None = None) -> tuple[Series, list[Fault]]:
+        """The sound series of lines, and the faults of the others.
+
+        Args:
+            texts: the lines.
+            before: where the only line is a piece of a longer one, how many points stand before it.
+
+        Raises:
+            TimesDifferError: the dimensions of a piece have different times.
+        """
         faults: dict[int, Fault] = {}
         lines, places = _decoded(texts, faults)
         if self._header.kind == "ucr" or self._header.numbers:
@@ -74,7 +94,9 @@ class SeriesParser:
         elif self._header.relational:
             series = self._relational(lines, places, faults)
         else:
-            series = self._fields(lines, places, faults)
+            series = self._fields(lines, places, faults, merge=before is None)
+        if before:
+            series = replace(series, points=replace(series.points, before=before))
         if faults:
             bad = np.fromiter(faults, np.int64, len(faults))
             series = series.kept(~np.isin(series.places, bad))
@@ -82,7 +104,9 @@ class SeriesParser:
 
     # --- .ts and .tsf: fields between colons -----------------------------------------------------
 
-    def _fields(self, lines: pa.StringArray, places: Ints, faults: dict[int, Fault]) -> Series:
+    def _fields(
+        self, lines: pa.StringArray, places: Ints, faults: dict[int, Fault], *, merge: bool
+    ) -> Series:
         header = self._header
         if header.timestamps:
             lines = _hide(lines)
@@ -90,7 +114,7 @@ class SeriesParser:
         right = np.diff(bounds) == header.fields
         for row in np.flatnonzero(~right).tolist():
             found = int(bounds[row + 1] - bounds[row])
-            _add(faults, int(places[row]), _wrong_count(header, found))
+            _add(faults, int(places[row]), wrong_count(header, found))
         rows = np.flatnonzero(right)
         places = places[rows]
         begins = bounds[rows]
@@ -106,21 +130,24 @@ class SeriesParser:
             inner = begins[:, None] + (first + np.arange(count))[None, :]
             fields = parts.take(int64_array(inner.reshape(-1)))
         if header.timestamps:
-            return Series(places, attributes, self._timed(fields, places, faults))
+            return Series(places, attributes, self._timed(fields, places, faults, merge=merge))
         tokens, inner_bounds = split_lists(fields, ",")
         values = self._values(tokens, inner_bounds, places, faults)
         return Series(places, attributes, padded(values, inner_bounds, count))
 
-    def _timed(self, fields: pa.StringArray, places: Ints, faults: dict[int, Fault]) -> Points:
+    def _timed(
+        self, fields: pa.StringArray, places: Ints, faults: dict[int, Fault], *, merge: bool
+    ) -> Points:
         """Points from fields of ``(time,value),(time,value)``."""
         count = self._header.dimensions
         fields = pc.ascii_trim_whitespace(fields)
-        sound = pc.match_substring_regex(fields, r"^(\(.*\))?$")
+        sound = pc.or_(
+            pc.and_(pc.starts_with(fields, "("), pc.ends_with(fields, ")")),
+            pc.equal(fields, _EMPTY),
+        )
         for row in np.flatnonzero(numpy_view(sound.cast(pa.uint8())) == 0).tolist():
             _add(faults, int(places[row // count]), "the points are not (time,value), in a row")
-        fields = pc.ascii_trim(fields, "()")
-        fields = pc.replace_substring_regex(fields, r"\)\s*,\s*\(", ")")
-        pairs, bounds = split_lists(fields, ")")
+        pairs, bounds = split_lists(_inside(fields), ")")
         tokens, inner = split_lists(pairs, ",")
         right = np.diff(inner) == 2
         for pair in np.flatnonzero(~right).tolist():
@@ -137,7 +164,7 @@ class SeriesParser:
             row = int(np.searchsorted(bounds, pair, "right")) - 1
             reason = f"a time is no {self._time_type}, as the first of the file is"
             _add(faults, int(places[row // count]), reason, "timestamp")
-        return joined(times, values, bounds, count)
+        return joined(times, values, bounds, count, merge=merge)
 
     def _values(
         self, tokens: pa.StringArray, bounds: Ints, places: Ints, faults: dict[int, Fault]
@@ -151,15 +178,21 @@ class SeriesParser:
             name = names[field % count] if count == len(names) else names[0]
             text = tokens[place].as_py()
             number = place - int(bounds[field])
-            reason = f"value {number} is {_quoted(text)}, which is no number"
-            _add(faults, int(places[field // count]), reason, name)
+            reason = f"is {_quoted(text)}, which is no number"
+            _add(faults, int(places[field // count]), reason, name, number)
         return values
 
     # --- dense ARFF and UCR: one separator -------------------------------------------------------
 
     def _flat(self, lines: pa.StringArray, places: Ints, faults: dict[int, Fault]) -> Series:
         header = self._header
-        parts, bounds = split_lists(lines, header.separator)
+        separator = header.separator
+        if header.kind == "arff" and has_quotes(lines):
+            lines, unclosed = separated(lines)
+            separator = SEPARATOR
+            for row in unclosed.tolist():
+                _add(faults, int(places[row]), "has quotes that do not close")
+        parts, bounds = split_lists(lines, separator)
         counts = np.diff(bounds)
         right = counts == header.fields if header.fields else counts > 0
         for row in np.flatnonzero(~right).tolist():
@@ -171,8 +204,6 @@ class SeriesParser:
         attributes = {}
         for one in header.attributes:
             texts = parts.take(int64_array(begins + one.place))
-            if header.kind == "arff":
-                texts = pc.ascii_trim(pc.ascii_trim_whitespace(texts), "'\"")
             attributes[one.name] = self._attribute(one, texts, places, faults)
         if header.kind == "ucr":
             lengths = ends - begins - 1
@@ -189,7 +220,7 @@ class SeriesParser:
 
     def _relational(self, lines: pa.StringArray, places: Ints, faults: dict[int, Fault]) -> Series:
         header = self._header
-        pattern = r"""^(?:'(?P<a>[^']*)'|"(?P<b>[^"]*)")\s*(?:,\s*(?P<label>[^,]*))?$"""
+        pattern = r"""^(?:'(?P<a>[^']*)'|"(?P<b>[^"]*)")\s*(?:,\s*(?P<label>.*))?$"""
         found = pc.extract_regex(lines, pattern)
         body = pc.binary_join_element_wise(
             pc.struct_field(found, "a"), pc.struct_field(found, "b"), text_array([""])[0]
@@ -204,7 +235,6 @@ class SeriesParser:
         attributes = {}
         for one in header.attributes:
             texts = pc.struct_field(found, "label").take(rows)
-            texts = pc.ascii_trim(pc.ascii_trim_whitespace(texts), "'\"")
             attributes[one.name] = self._attribute(one, texts, places, faults)
         fields, bounds = split_lists(body.take(rows), "\\n")
         right = np.diff(bounds) == header.dimensions
@@ -226,43 +256,62 @@ class SeriesParser:
     def _attribute(
         self, one: Attribute, texts: pa.StringArray, places: Ints, faults: dict[int, Fault]
     ) -> pa.Array:
-        texts = pc.ascii_trim_whitespace(texts)
+        if self._header.kind == "arff":
+            texts, wrong = plain(texts)
+            for place in wrong.tolist():
+                _add(faults, int(places[place]), "has quotes within a value", one.name)
+        else:
+            texts = pc.ascii_trim_whitespace(texts)
+            texts = pc.if_else(pc.equal(texts, _MISSING), _NULL, texts)
         if one.kind == "number":
             values, bad = numbers(texts)
-            for place in bad.tolist():
-                reason = f"{_quoted(texts[place].as_py())} is no number"
-                _add(faults, int(places[place]), reason, one.name)
+            self._tell(faults, one, texts, places, bad, "is no number")
             return values
         if one.kind == "date":
-            dates, bad = moments(texts, pa.timestamp("s"))
-            for place in bad.tolist():
-                reason = f"{_quoted(texts[place].as_py())} is no moment"
-                _add(faults, int(places[place]), reason, one.name)
+            dates, bad = moments(texts, pa.timestamp("s"), one.pattern)
+            self._tell(faults, one, texts, places, bad, "is no moment")
             return dates
         if one.values:
-            allowed = text_array((*one.values, "?"))
-            known = numpy_view(pc.is_in(texts, value_set=allowed).cast(pa.uint8()))
-            for place in np.flatnonzero(known == 0).tolist():
-                reason = f"{_quoted(texts[place].as_py())} is none of the header's labels"
-                _add(faults, int(places[place]), reason, one.name)
-        return pc.if_else(pc.equal(texts, _MISSING), _NULL, texts)
+            known = pc.is_in(texts, value_set=text_array(one.values))
+            known = pc.or_(known, texts.is_null())
+            bad = np.flatnonzero(numpy_view(known.cast(pa.uint8())) == 0)
+            self._tell(faults, one, texts, places, bad, "is none of the header's labels")
+        return texts
+
+    def _tell(
+        self,
+        faults: dict[int, Fault],
+        one: Attribute,
+        texts: pa.StringArray,
+        places: Ints,
+        bad: Ints,
+        what: str,
+    ) -> None:
+        for place in bad.tolist():
+            _add(faults, int(places[place]), f"{_quoted(texts[place].as_py())} {what}", one.name)
 
 
-_MISSING = text_array(["?"])[0]
+_MISSING, _EMPTY = text_array(["?"])[0], text_array([""])[0]
 _NULL = pa.nulls(1, pa.string())[0]
 _NONE = pa.Array.from_buffers(pa.int32(), 1, [None, pa.py_buffer(bytes(4))])[0]
 
 
-def _add(faults: dict[int, Fault], place: int, reason: str, column: str | None = None) -> None:
+def _add(
+    faults: dict[int, Fault],
+    place: int,
+    what: str,
+    column: str | None = None,
+    value: int | None = None,
+) -> None:
     """Note a fault; the first of a series stands."""
-    faults.setdefault(place, Fault(place, reason, column))
+    faults.setdefault(place, Fault(place, what, column, value))
 
 
 def _quoted(text: str) -> str:
     return repr(text if len(text) <= 40 else text[:40] + "...")
 
 
-def _wrong_count(header: Header, found: int) -> str:
+def wrong_count(header: Header, found: int) -> str:
     if header.kind == "tsf":
         return f"has {found} fields where the header has {header.fields - 1} attributes and values"
     label = " and a label" if header.attributes else ""
@@ -308,6 +357,15 @@ def _hide(lines: pa.StringArray) -> pa.StringArray:
     data[: len(depth)][(data[: len(depth)] == ord(":")) & (depth > 0)] = ord(_HIDDEN)
     buffers = [None, pa.py_buffer(offsets), pa.py_buffer(data)]
     return pa.Array.from_buffers(pa.string(), len(lines), buffers)
+
+
+def _inside(fields: pa.StringArray) -> pa.StringArray:
+    """The points of fields with a closing parenthesis between them and no other ones."""
+    fields = pc.utf8_slice_codeunits(fields, 1, -1)
+    joined = pc.replace_substring(fields, "),(", ")")
+    if pc.any(pc.match_substring(joined, "("), min_count=0).as_py():  # blanks around the commas
+        return pc.replace_substring_regex(fields, r"\)\s*,\s*\(", ")")
+    return joined
 
 
 def _shown(times: pa.StringArray) -> pa.StringArray:

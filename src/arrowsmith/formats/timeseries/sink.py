@@ -1,18 +1,19 @@
-"""Writes ``.ts`` and ``.tsf``: lines of series on the workers, and the header when all is known."""
+"""Writes files of time series: lines of series on the workers, and the header when all is known."""
 
 from __future__ import annotations
 
 import shutil
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from types import TracebackType
 from typing import BinaryIO, Self
 
 import numpy as np
 import pyarrow as pa
 
-from arrowsmith.errors import BudgetExceeded
+from arrowsmith.errors import DataError
 from arrowsmith.formats.timeseries.layout import columns_of
 from arrowsmith.formats.timeseries.options import TimeSeriesWriteOptions
+from arrowsmith.formats.timeseries.quoting import quoted
 from arrowsmith.formats.timeseries.render import (
     Lines,
     attribute_lines,
@@ -21,8 +22,6 @@ from arrowsmith.formats.timeseries.render import (
     render,
 )
 from arrowsmith.plugin.protocols import Chunk, RunContext, Target
-
-_SHARE = 4
 
 
 class TimeSeriesSink:
@@ -92,11 +91,19 @@ class TimeSeriesSink:
             self._measure(encoded.lengths[begin : count - 1])
             self._stream().write(encoded.joined(begin, count - 1))
             self._check_start(encoded, begin)
-            self._open = _Open(encoded.names[1], encoded, count - 1)
+            values = self._columns.between_values
+            self._open = _Open(encoded.names[1], encoded, count - 1, values, self._ctx)
             self._put(self._open.begin())
 
     def commit(self) -> None:
         self._end()
+        if self._columns.kind in ("arff", "ucr") and not self._equal():
+            raise DataError(
+                f"the series have from {self._shortest} to {self._longest} values, and such a file"
+                " has as many of each",
+                path=self._target.path,
+                hint="write .ts, which has series of any length",
+            )
         body = self._stream()
         stream = self._target.open()
         stream.write(self._header().encode())
@@ -114,6 +121,8 @@ class TimeSeriesSink:
         trace: TracebackType | None,
     ) -> None:
         self._body = None
+        if self._open is not None:
+            self._open.close()
         if self._scratch is not None:
             scratch, self._scratch = self._scratch, None
             scratch.__exit__(kind, error, trace)
@@ -124,13 +133,6 @@ class TimeSeriesSink:
         if encoded.times is not None:
             self._check_step(known.last_time, int(encoded.times[0][0]))
         self._put(known.go_on(encoded))
-        if known.held > self._ctx.memory_limit // _SHARE:
-            raise BudgetExceeded(
-                "a series of several dimensions is larger than a quarter of the memory budget",
-                needed=known.held * _SHARE * 2,
-                path=self._target.path,
-                hint="write other rows, such as layout=series has, or give it more memory",
-            )
 
     def _check_step(self, before: int, after: int) -> None:
         pair = (np.array([before]), np.array([after]))
@@ -147,7 +149,7 @@ class TimeSeriesSink:
     def _end(self) -> None:
         if self._open is not None:
             self._measure(np.array([self._open.length]))
-            self._put(self._open.end())
+            self._open.end(self._stream())
             self._open = None
 
     def _put(self, text: bytes) -> None:
@@ -168,7 +170,9 @@ class TimeSeriesSink:
     # --- the header ------------------------------------------------------------------------------
 
     def _header(self) -> str:
-        lines = self._tsf() if self._columns.kind == "tsf" else self._ts()
+        if self._columns.kind == "ucr":
+            return ""
+        lines = {"tsf": self._tsf, "ts": self._ts, "arff": self._arff}[self._columns.kind]()
         return "".join(f"{line}\n" for line in [*lines, "@data"])
 
     def _equal(self) -> bool:
@@ -190,9 +194,23 @@ class TimeSeriesSink:
             return [*lines, "@classLabel false"]
         if told.get("label") == "target":
             return [*lines, "@targetLabel true"]
-        known = [str(one) for one in told.get("labels", [])]
-        labels = [*known, *sorted(self._labels - set(known))]
-        return [*lines, " ".join(["@classLabel true", *labels])]
+        return [*lines, " ".join(["@classLabel true", *self._names()])]
+
+    def _names(self) -> list[str]:
+        """The labels of the header, then new ones."""
+        known = [str(one) for one in self._columns.told.get("labels", [])]
+        return [*known, *sorted(self._labels - set(known))]
+
+    def _arff(self) -> list[str]:
+        columns, told = self._columns, self._columns.told
+        points = [f"@attribute att{number + 1} numeric" for number in range(self._longest)]
+        if columns.relational:
+            points = ["@attribute relationalAtt relational", *points, "@end relationalAtt"]
+        lines = [f"@relation {quoted(_one_line(told.get('name')) or 'series')}", *points]
+        if columns.label is None:
+            return lines
+        kind = "numeric" if told.get("label") == "target" else ",".join(map(quoted, self._names()))
+        return [*lines, f"@attribute target {kind if kind == 'numeric' else f'{{{kind}}}'}"]
 
     def _tsf(self) -> list[str]:
         columns, told = self._columns, self._columns.told
@@ -209,35 +227,56 @@ class TimeSeriesSink:
 
 
 class _Open:
-    """A series whose rows go on in the next chunk: what of it is not written yet."""
+    """A series whose rows go on in the next chunk: what of it is not written yet.
 
-    def __init__(self, name: str, lines: Lines, place: int) -> None:
+    The values of its further dimensions stand behind all of the first: they wait in scratch files.
+    """
+
+    def __init__(
+        self, name: str, lines: Lines, place: int, between_values: str, ctx: RunContext
+    ) -> None:
         self.name = name
+        self._values, self._dimensions = between_values.encode(), lines.between.encode()
         self.length = int(lines.lengths[place])
         self.last_time = int(lines.times[1][place]) if lines.times is not None else 0
+        self._ctx = ctx
         self._head = _bytes(lines.heads, place)
         self._tail = _bytes(lines.tails, place)
-        self._first = _bytes(lines.bodies[0], place)
-        self._others = [[_bytes(body, place)] for body in lines.bodies[1:]]
-        self.held = 0
+        self._begun = [_bytes(body, place) for body in lines.bodies]
+        self._stack = ExitStack()
+        self._files: list[BinaryIO] = []
 
     def begin(self) -> bytes:
         """The text up to the first values."""
-        return self._head + self._first
+        return self._head + self._begun[0]
 
     def go_on(self, lines: Lines) -> bytes:
         """The first series of the next chunk is this one: the text of more values."""
         self.length += int(lines.lengths[0])
         if lines.times is not None:
             self.last_time = int(lines.times[1][0])
-        for held, body in zip(self._others, lines.bodies[1:], strict=True):
-            held.append(_bytes(body, 0))
-            self.held += len(held[-1])
-        return b"," + _bytes(lines.bodies[0], 0)
+        if not self._files:
+            self._files = [self._stack.enter_context(self._ctx.scratch()) for _ in lines.bodies[1:]]
+            for file, text in zip(self._files, self._begun[1:], strict=True):
+                file.write(text)
+        for file, body in zip(self._files, lines.bodies[1:], strict=True):
+            file.write(self._values + _bytes(body, 0))
+        return self._values + _bytes(lines.bodies[0], 0)
 
-    def end(self) -> bytes:
-        """The text behind the values of the first dimension."""
-        return b"".join(b":" + b",".join(held) for held in self._others) + self._tail
+    def end(self, stream: BinaryIO) -> None:
+        """Write what stands behind the values of the first dimension."""
+        for file in self._files:
+            stream.write(self._dimensions)
+            file.seek(0)
+            shutil.copyfileobj(file, stream, 1 << 20)
+        if not self._files:
+            stream.write(b"".join(self._dimensions + text for text in self._begun[1:]))
+        stream.write(self._tail)
+        self.close()
+
+    def close(self) -> None:
+        """Let the scratch files go."""
+        self._stack.close()
 
 
 def _bytes(texts: pa.StringArray, place: int) -> bytes:

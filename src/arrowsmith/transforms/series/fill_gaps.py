@@ -10,16 +10,16 @@ from numpy.typing import NDArray
 
 from arrowsmith.errors import BudgetExceeded, DataError
 from arrowsmith.kernels.arrays import int64_array
-from arrowsmith.kernels.frequency import Frequency
 from arrowsmith.plugin import RunContext, check_columns
 from arrowsmith.transforms.series.adding import History
+from arrowsmith.transforms.series.clock import Clock
 from arrowsmith.transforms.series.options import FillGapsOptions
 from arrowsmith.transforms.series.order import (
     Runs,
     SeriesOrder,
+    as_time,
     is_regular_time,
-    step_of,
-    time_unit,
+    shown_time,
     value_columns,
 )
 from arrowsmith.transforms.series.rolling import floats_of, masked_floats
@@ -51,8 +51,8 @@ class BoundFillGaps:
         self._order = SeriesOrder(schema, options.time, options.by)
         check_columns(schema, [options.time], fits=is_regular_time, wanted="times or whole numbers")
         self._values = value_columns(schema, options.time, options.by, options.values)
-        kind = schema.field(options.time).type
-        self._step, self._unit = step_of(options.frequency, kind), time_unit(kind)
+        self._kind = schema.field(options.time).type
+        self._clock = Clock(options.frequency, self._kind)
         self._history = History(1)
         self._anchor = 0
         self._number = 0
@@ -79,7 +79,9 @@ class BoundFillGaps:
         row = np.repeat(np.arange(batch.num_rows), missing + 1)
         ends = np.cumsum(missing + 1) - 1
         ahead = ends[row] - np.arange(total)  # rows until the one that is there
-        times = self._step.steps(anchors[row], numbers[row] - ahead, self._unit)
+        times = runs.times[row]
+        made = np.flatnonzero(ahead)
+        times[made] = self._clock.after(anchors[row][made], (numbers[row] - ahead)[made])
         arrays = []
         for field, column in zip(batch.schema, batch.columns, strict=True):
             if field.name == self._options.time:
@@ -101,22 +103,28 @@ class BoundFillGaps:
         anchors = (
             np.where(begun >= 0, times[np.maximum(begun, 0)], self._anchor) if count else times
         )
-        numbers = _steps_between(anchors, times, self._step, self._unit)
-        wrong = self._step.steps(anchors, numbers, self._unit) != times
+        numbers, right = self._clock.number(anchors, times)
         earlier = np.concatenate(([self._number], numbers[:-1])) if count else numbers
         missing = np.where(runs.fresh, 0, numbers - earlier - 1)
-        _check(
-            runs, wrong, f"is not on the steps of {self._step.text} from the first of its series"
-        )
-        _check(runs, missing < 0, "has the time of the row before; leave one of them out")
-        _check(
-            runs,
-            missing > self._options.max_gap,
-            f"comes after more than max_gap={self._options.max_gap} missing rows",
-        )
+        step = self._clock.step
+        hint = "frequency=month_end has the last day of each" if step.unit == "month" else None
+        off = f"is not on the steps of {step.text} from the first of its series"
+        self._check(runs, ~right, off, hint)
+        self._check(runs, missing < 0, "is that of the row before", "leave one of them out")
+        most = self._options.max_gap
+        self._check(runs, missing > most, f"comes after more than max_gap={most} missing rows")
         if count:
             self._anchor, self._number = int(anchors[-1]), int(numbers[-1])
         return anchors, numbers, missing
+
+    def _check(
+        self, runs: Runs, wrong: NDArray[np.bool_], what: str, hint: str | None = None
+    ) -> None:
+        rows = np.flatnonzero(wrong)
+        if len(rows):
+            row = int(rows[0])
+            time = shown_time(runs.times[row], self._kind)
+            raise DataError(f"time {time} {what}", place=f"row {runs.first + row}", hint=hint)
 
     def _filled(self, name: str, column: pa.Array, row: Ints, ahead: Ints, width: Ints) -> pa.Array:
         method = self._options.method
@@ -139,32 +147,6 @@ class BoundFillGaps:
             both = pa.concat_arrays([whole, zero])
             return both.take(int64_array(np.where(ahead > 0, len(whole), here)))
         return _taken(whole, np.where(ahead > 0, -1, here))
-
-
-def _check(runs: Runs, wrong: NDArray[np.bool_], what: str) -> None:
-    rows = np.flatnonzero(wrong)
-    if len(rows):
-        row = int(rows[0])
-        raise DataError(f"time {runs.times[row]} {what}", place=f"row {runs.first + row}")
-
-
-def _steps_between(anchors: Ints, times: Ints, step: Frequency, unit: str) -> Ints:
-    """How many whole steps times are behind others."""
-    if step.unit != "month":
-        return (times - anchors) // step.in_unit(unit)
-    return (months_of(times, unit) - months_of(anchors, unit)) // step.count
-
-
-def months_of(times: Ints, unit: str) -> Ints:
-    return times.astype(f"M8[{unit}]").astype("M8[M]").astype(np.int64)
-
-
-def as_time(times: Ints, kind: pa.DataType) -> pa.Array:
-    array = int64_array(times)
-    if pa.types.is_integer(kind) or pa.types.is_date32(kind):
-        plain = pa.int32() if pa.types.is_date32(kind) else kind
-        return array.cast(plain).view(kind)
-    return array.view(kind)
 
 
 def _taken(column: pa.Array, places: Ints) -> pa.Array:

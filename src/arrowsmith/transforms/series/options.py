@@ -30,7 +30,7 @@ class LagOptions(SeriesOptions):
 class RollingOptions(SeriesOptions):
     """Over how many rows, and what."""
 
-    rows: int = option(help="the row itself and those before it", min=1, max=10_000)
+    rows: int = option(help="the row itself and those before it", min=1, max=100_000)
     functions: tuple[Literal["mean", "sum", "min", "max", "std"], ...] = option(
         ("mean",), help="what is computed"
     )

@@ -10,8 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from arrowsmith.errors import DataError, OptionError
-from arrowsmith.kernels.arrays import numpy_view
-from arrowsmith.kernels.frequency import Frequency, parse_frequency
+from arrowsmith.kernels.arrays import int64_array, numpy_view
 from arrowsmith.kernels.hashing import hash_values
 from arrowsmith.kernels.plain import unwrapped, unwrapped_type
 from arrowsmith.plugin import check_columns
@@ -56,31 +55,20 @@ def value_columns(
     return tuple(dict.fromkeys(values))
 
 
-def time_unit(kind: pa.DataType) -> str:
-    """The unit of a time: of timestamps theirs, ``D`` for date32, ``s`` for numbers."""
-    if pa.types.is_date32(kind):
-        return "D"
-    return (
-        str(kind.unit) if pa.types.is_timestamp(kind) else "ms" if pa.types.is_date64(kind) else "s"
-    )
+def as_time(times: Ints, kind: pa.DataType) -> pa.Array:
+    """Times of a type from what it stores."""
+    array = int64_array(times)
+    if pa.types.is_integer(kind) or pa.types.is_date32(kind):
+        plain = pa.int32() if pa.types.is_date32(kind) else kind
+        return array.cast(plain).view(kind)
+    return array.view(kind)
 
 
-def step_of(text: str, kind: pa.DataType) -> Frequency:
-    """The frequency that a text names, if times of that type have such steps.
-
-    Raises:
-        OptionError: they have not.
-    """
-    try:
-        found = parse_frequency(text)
-        if (found.unit == "step") != pa.types.is_integer(kind):
-            what = "a plain number" if pa.types.is_integer(kind) else "one such as 1h or daily"
-            raise ValueError(f"frequency {text!r} does not fit times of {kind}, which need {what}")
-        if found.unit == "ns":
-            found.in_unit(time_unit(kind))
-    except ValueError as error:
-        raise OptionError(str(error)) from None
-    return found
+def shown_time(time: np.generic, kind: pa.DataType) -> str:
+    """A time for people."""
+    if is_number(kind):
+        return str(time)
+    return str(as_time(np.array([time]), kind).cast(pa.string())[0])
 
 
 def copied(rows: pa.Array) -> pa.Array:
@@ -123,6 +111,7 @@ class SeriesOrder:
         check_columns(schema, [time], fits=is_time, wanted="times", hint="cast it first")
         check_columns(schema, by, fits=is_key, wanted="something that names series")
         self._time, self._by = time, tuple(by)
+        self._kind = schema.field(time).type
         self._rows = 0
         self._last: list[pa.Array] | None = None
         self._last_time: NDArray | None = None
@@ -187,8 +176,9 @@ class SeriesOrder:
             row = int(back[0])
             raise self._error(
                 runs.first + row,
-                f"{self._named(keys, row)} goes back in time, from {runs.before[row]}"
-                f" to {runs.times[row]} in column '{self._time}'",
+                f"{self._named(keys, row)} goes back in time, from"
+                f" {shown_time(runs.before[row], self._kind)} to"
+                f" {shown_time(runs.times[row], self._kind)} in column '{self._time}'",
                 _HINT,
             )
         if not len(starts) or not keys:

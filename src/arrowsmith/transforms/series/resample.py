@@ -1,6 +1,7 @@
 """``resample``: one row for each longer step of time in which a series has any.
 
-Steps are counted from 1970-01-01 in UTC, weeks from Mondays, months from January. Sums are added up
+Steps are counted from 1970-01-01 on the clock of the column's zone, weeks from Mondays, months from
+January. Sums are added up
 row by row, so that they do not depend on where batches begin, and no more than one step is kept.
 """
 
@@ -13,29 +14,27 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from arrowsmith.errors import SchemaMismatch
-from arrowsmith.kernels.arrays import int64_array
-from arrowsmith.kernels.frequency import Frequency
+from arrowsmith.errors import DataError, SchemaMismatch
+from arrowsmith.kernels.arrays import int64_array, numpy_view
 from arrowsmith.plugin import RunContext, check_columns
 from arrowsmith.transforms.columns import first_repeated
-from arrowsmith.transforms.series.fill_gaps import as_time, months_of
+from arrowsmith.transforms.series.clock import Clock
 from arrowsmith.transforms.series.options import ResampleOptions
 from arrowsmith.transforms.series.order import (
     SeriesOrder,
+    as_time,
     copied,
     is_regular_time,
-    step_of,
-    time_unit,
     value_columns,
 )
 from arrowsmith.transforms.series.rolling import floats_of, masked_floats
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
-Found = dict[str, Floats]
+Numbers = NDArray[np.int64] | NDArray[np.float64]
+Found = dict[str, NDArray]
 
-_WEEK = 7 * 86_400 * 10**9
-_MONDAY = 4  # days from 1970-01-01 to the first Monday
+_MOST = 9.2e18  # sums of integers below it fit int64, whatever is rounded
 _FUNCTIONS = ("count", "sum", "min", "max", "first", "last")
 
 
@@ -61,12 +60,13 @@ class BoundResample:
         check_columns(schema, [options.time], fits=is_regular_time, wanted="times or whole numbers")
         self._values = value_columns(schema, options.time, options.by, options.values)
         self._kind = schema.field(options.time).type
-        self._step, self._unit = step_of(options.frequency, self._kind), time_unit(self._kind)
+        self._clock = Clock(options.frequency, self._kind)
         fields = [schema.field(name) for name in (*options.by, options.time)]
         several = len(options.aggregate) > 1
         for name in self._values:
             for function in options.aggregate:
-                kind = pa.int64() if function == "count" else pa.float64()
+                whole = pa.types.is_integer(schema.field(name).type) and function != "mean"
+                kind = pa.int64() if whole or function == "count" else pa.float64()
                 fields.append(pa.field(f"{name}_{function}" if several else name, kind))
         repeated = first_repeated([field.name for field in fields])
         if repeated is not None:
@@ -82,7 +82,7 @@ class BoundResample:
             return self._batch(
                 [batch.column(name) for name in self._options.by], np.empty(0, np.int64), {}
             )
-        buckets = bucket_starts(runs.times, self._step, self._unit)
+        buckets = self._clock.begins(runs.times)
         open_ = self._bucket is not None
         earlier = self._bucket if self._bucket is not None else buckets[:1]
         new = runs.fresh | (np.diff(np.concatenate((earlier, buckets))) != 0)
@@ -95,7 +95,7 @@ class BoundResample:
             keys.append(pa.concat_arrays([self._keys[place], own]) if open_ else own)
         begun = np.concatenate((earlier, buckets[first])) if open_ else buckets[first]
         found = {
-            name: _joined(self._found.get(name), floats_of(batch.column(name)), group, groups)
+            name: _joined(self._found.get(name), *_numbers(batch.column(name), name), group, groups)
             for name in self._values
         }
         self._keys = [copied(key.slice(groups - 1)) for key in keys]
@@ -118,25 +118,53 @@ class BoundResample:
     def _batch(self, keys: list[pa.Array], begun: Ints, found: dict[str, Found]) -> pa.RecordBatch:
         arrays = [key.slice(0, len(begun)) for key in keys]
         arrays.append(as_time(begun, self._kind))
-        none = {key: np.empty(0) for key in _FUNCTIONS}
+        none = {key: np.empty(0, np.int64) for key in _FUNCTIONS}
         for name in self._values:
             one = found.get(name, none)
             seen = one["count"] > 0
             for function in self._options.aggregate:
                 if function == "count":
-                    arrays.append(int64_array(one["count"].astype(np.int64)))
+                    arrays.append(int64_array(one["count"]))
                 elif function == "mean":
                     total = one["sum"] / np.maximum(one["count"], 1)
                     arrays.append(masked_floats(total, seen))
+                elif pa.types.is_integer(self.schema.types[len(arrays)]):
+                    arrays.append(_masked_integers(one[function], seen))
                 else:
                     arrays.append(masked_floats(one[function], seen))
         return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
 
 
-def _joined(before: Found | None, values: Floats, group: Ints, groups: int) -> Found:
+def _numbers(column: pa.Array, name: str) -> tuple[Numbers, NDArray[np.bool_]]:
+    """The values, integers as such, and which of them there are."""
+    if not pa.types.is_integer(column.type):
+        values = floats_of(column)
+        return values, ~np.isnan(values)
+    try:
+        whole = column.cast(pa.int64())
+    except pa.ArrowInvalid:
+        raise DataError(
+            f"column '{name}' has a value that does not fit int64", hint="cast it to float64"
+        ) from None
+    return numpy_view(whole), numpy_view(whole.is_valid().cast(pa.uint8())) == 1
+
+
+def _masked_integers(values: NDArray[np.int64], valid: NDArray[np.bool_]) -> pa.Int64Array:
+    bits = pa.py_buffer(np.packbits(valid, bitorder="little"))
+    data = pa.py_buffer(np.where(valid, values, 0))
+    return pa.Array.from_buffers(pa.int64(), len(values), [bits, data])
+
+
+def _joined(
+    before: Found | None,
+    values: Numbers,
+    there: NDArray[np.bool_],
+    group: Ints,
+    groups: int,
+) -> Found:
     """What each group comes to, the first one going on from ``before``."""
-    there = ~np.isnan(values)
     values, group = values[there], group[there]
+    whole = values.dtype == np.int64
     if before is not None and before["count"][0]:
         # one value stands for those before: the sum is added up from it
         summed = np.concatenate((before["sum"], values))
@@ -145,31 +173,28 @@ def _joined(before: Found | None, values: Floats, group: Ints, groups: int) -> F
         before, summed, into = None, values, group
     with np.errstate(over="ignore", invalid="ignore"):
         total = np.bincount(into, summed, groups)
-    count = np.bincount(group, minlength=groups).astype(np.float64)
-    low, high = np.full(groups, np.inf), np.full(groups, -np.inf)
-    begins = np.searchsorted(group, np.arange(groups), "left")
-    ends = np.searchsorted(group, np.arange(groups), "right") - 1
-    filled = np.flatnonzero(ends >= begins)
-    if len(filled):
-        low[filled] = np.minimum.reduceat(values, begins[filled])
-        high[filled] = np.maximum.reduceat(values, begins[filled])
-    first, last = np.zeros(groups), np.zeros(groups)
-    first[filled], last[filled] = values[begins[filled]], values[ends[filled]]
+    if whole:
+        if len(total) and np.abs(total).max() >= _MOST:
+            raise DataError("a sum of integers does not fit int64", hint="cast them to float64")
+        total = np.zeros(groups, np.int64)
+        filled = np.flatnonzero(np.diff(into, prepend=-1))
+        if len(filled):
+            total[into[filled]] = np.add.reduceat(summed, filled)
+    count = np.bincount(group, minlength=groups)
+    made: Found = {name: np.zeros(groups, values.dtype) for name in ("min", "max", "first", "last")}
+    begins = np.flatnonzero(np.diff(group, prepend=-1))
+    if len(begins):
+        filled = group[begins]
+        ends = np.append(begins[1:], len(group)) - 1
+        made["min"][filled] = np.minimum.reduceat(values, begins)
+        made["max"][filled] = np.maximum.reduceat(values, begins)
+        made["first"][filled], made["last"][filled] = values[begins], values[ends]
     if before is not None:
-        low[0], high[0] = min(low[0], before["min"][0]), max(high[0], before["max"][0])
-        first[0] = before["first"][0]
-        last[0] = last[0] if count[0] else before["last"][0]
+        went_on = count[0] > 0
+        for name, better in (("min", min), ("max", max)):
+            old = before[name][0]
+            made[name][0] = better(made[name][0], old) if went_on else old
+        made["first"][0] = before["first"][0]
+        made["last"][0] = made["last"][0] if went_on else before["last"][0]
         count[0] += before["count"][0]
-    return {"count": count, "sum": total, "min": low, "max": high, "first": first, "last": last}
-
-
-def bucket_starts(times: Ints, step: Frequency, unit: str) -> Ints:
-    """Where the step of time begins that each time is in."""
-    if step.unit == "month":
-        months = months_of(times, unit) // step.count * step.count
-        return months.astype("M8[M]").astype(f"M8[{unit}]").astype(np.int64)
-    size = step.in_unit(unit)
-    origin = 0
-    if step.unit == "ns" and step.count % _WEEK == 0:
-        origin = _MONDAY * (size // (step.count // _WEEK) // 7)
-    return (times - origin) // size * size + origin
+    return {"count": count, "sum": total, **made}

@@ -1,7 +1,8 @@
 """``rolling``: what the last rows of a series come to, as pandas' ``rolling(rows)`` has it.
 
-Sums are added up in the same order for every row, from the row itself back, so that they do not
-depend on where batches begin.
+What the last 1, 2, 4, 8 ... rows come to is computed for all rows at once, each from two of half
+the length, and a window is put together from those. So many rows cost the logarithm of it, sums are
+as exact as pairwise ones, and each row's are added up in the same order wherever batches begin.
 """
 
 from __future__ import annotations
@@ -44,38 +45,82 @@ class BoundRolling(AddingStep):
 
     def compute(self, whole: pa.Array, at: Ints, places: Ints) -> list[pa.Array]:
         options = self._options
-        values = floats_of(whole)
-        least = options.min_rows or options.rows
-        seen = np.zeros(len(at), np.int64)
-        total = np.zeros(len(at))
-        low, high = np.full(len(at), np.inf), np.full(len(at), -np.inf)
-        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            for back in range(options.rows):
-                value, valid = _at(values, at, places, back)
-                seen += valid
-                total += np.where(valid, value, 0.0)
-                np.minimum(low, value, out=low, where=valid)
-                np.maximum(high, value, out=high, where=valid)
-            mean = total / seen
-            found = {"mean": mean, "sum": total, "min": low, "max": high}
-            enough = seen >= least
-            if "std" in options.functions:
-                squares = np.zeros(len(at))
-                for back in range(options.rows):
-                    value, valid = _at(values, at, places, back)
-                    squares += np.where(valid, (value - mean) ** 2, 0.0)
-                found["std"] = np.sqrt(squares / (seen - 1))
+        lengths = np.minimum(places + 1, options.rows)
+        with np.errstate(over="ignore", invalid="ignore"):
+            found = _last_rows(floats_of(whole), at, lengths, set(options.functions))
+        count = found["count"]
+        enough = (count >= (options.min_rows or options.rows)) & (count > 0)
         made = []
         for function in options.functions:
-            kept = enough & (seen > 0) & ((seen > 1) | (function != "std"))
+            kept = enough & (count > 1) if function == "std" else enough
             made.append(masked_floats(found[function], kept))
         return made
 
 
-def _at(values: Floats, at: Ints, places: Ints, back: int) -> tuple[Floats, NDArray[np.bool_]]:
-    """The values so many rows back, and which of them there are."""
-    value = values[np.maximum(at - back, 0)]
-    return value, (places >= back) & ~np.isnan(value)
+Part = dict[str, Floats]
+
+
+def _last_rows(values: Floats, at: Ints, lengths: Ints, functions: set[str]) -> Part:
+    """What so many values up to each place come to."""
+    runs = _each(values, functions)  # of 1, then 2, 4 ... values up to each
+    found = {name: _none(name, len(at)) for name in runs}
+    at, size = at.copy(), 1
+    while len(lengths) and size <= int(lengths.max()):
+        rows = np.flatnonzero(lengths & size)
+        taken = {name: run[at[rows]] for name, run in runs.items()}
+        joined = _joined(taken, {name: one[rows] for name, one in found.items()})
+        for name, one in joined.items():
+            found[name][rows] = one
+        at[rows] -= size
+        earlier = {name: run[:-size] for name, run in runs.items()}
+        later = {name: run[size:] for name, run in runs.items()}
+        grown = _joined(earlier, later)
+        # those before have not so many values up to them, and are not asked for
+        runs = {name: np.concatenate((runs[name][:size], one)) for name, one in grown.items()}
+        size *= 2
+    count = found["count"]
+    with np.errstate(divide="ignore"):
+        if "std" in functions:
+            found["std"] = np.sqrt(found["squares"] / (count - 1))
+        if "mean" in functions:
+            found["mean"] = found["sum"] / count
+    return found
+
+
+def _each(values: Floats, functions: set[str]) -> Part:
+    there = ~np.isnan(values)
+    filled = np.where(there, values, 0.0)
+    found: Part = {"count": there.astype(np.float64)}
+    if functions & {"sum", "mean"}:
+        found["sum"] = filled
+    if "min" in functions:
+        found["min"] = np.where(there, values, np.inf)
+    if "max" in functions:
+        found["max"] = np.where(there, values, -np.inf)
+    if "std" in functions:
+        found["center"], found["squares"] = filled, np.zeros(len(values))
+    return found
+
+
+def _none(name: str, rows: int) -> Floats:
+    return np.full(rows, {"min": np.inf, "max": -np.inf}.get(name, 0.0))
+
+
+def _joined(one: Part, other: Part) -> Part:
+    """Of both together; squared distances by the formula of Chan, Golub and LeVeque (1979)."""
+    found = {name: _JOIN[name](part, other[name]) for name, part in one.items() if name in _JOIN}
+    if "center" in one:
+        count = np.maximum(found["count"], 1)
+        share = other["count"] / count
+        apart = other["center"] - one["center"]
+        found["center"] = np.where(
+            one["count"] == 0, other["center"], one["center"] + apart * share
+        )
+        found["squares"] = one["squares"] + other["squares"] + apart * apart * one["count"] * share
+    return found
+
+
+_JOIN = {"count": np.add, "sum": np.add, "min": np.minimum, "max": np.maximum}
 
 
 def floats_of(column: pa.Array) -> Floats:

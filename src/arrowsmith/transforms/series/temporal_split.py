@@ -7,6 +7,7 @@ from typing import Literal
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from arrowsmith.errors import OptionError, SchemaMismatch
@@ -40,19 +41,30 @@ def _split_schema(schema: pa.Schema, name: str) -> pa.Schema:
 
 
 def time_value(text: str, kind: pa.DataType) -> int | float:
-    """A time as its column stores it; without an offset it is of UTC.
+    """A time as its column stores it; without an offset it is of the column's zone.
 
     Raises:
         OptionError: the text is none of that type.
     """
-    plain = pa.timestamp(kind.unit) if pa.types.is_timestamp(kind) else kind
-    for tried in (plain, kind):
-        try:
-            value = numpy_view(text_array([text.strip()]).cast(tried))[0]
-        except pa.ArrowInvalid:
-            continue
-        return float(value) if pa.types.is_floating(kind) else int(value)
-    raise OptionError(f"{text!r} is no {kind}, as the column of times is")
+    array = text_array([text.strip()])
+    zoned = pa.types.is_timestamp(kind) and kind.tz is not None
+    try:
+        if zoned:
+            try:
+                found = pc.assume_timezone(
+                    array.cast(pa.timestamp(kind.unit)),
+                    kind.tz,
+                    ambiguous="earliest",
+                    nonexistent="latest",
+                )
+            except pa.ArrowInvalid:  # it has an offset
+                found = array.cast(kind)
+        else:
+            found = array.cast(kind)
+    except pa.ArrowInvalid:
+        raise OptionError(f"{text!r} is no {kind}, as the column of times is") from None
+    value = numpy_view(found)[0]
+    return float(value) if pa.types.is_floating(kind) else int(value)
 
 
 class SplitByTime:
