@@ -74,3 +74,15 @@ class Header:
         if self.dimensions == 1:
             return ("value",)
         return tuple(f"dim_{number}" for number in range(self.dimensions))
+
+    @property
+    def started_by(self) -> Attribute | None:
+        """The attribute that says when a series begins."""
+        dates = [one for one in self.attributes if one.kind == "date"]
+        named = [one for one in dates if one.name == "start_timestamp"]
+        return next(iter(named or dates), None)
+
+    @property
+    def has_steps(self) -> bool:
+        """Whether times follow from where a series begins."""
+        return self.frequency is not None and self.frequency.unit != "step"

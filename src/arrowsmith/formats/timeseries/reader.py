@@ -119,7 +119,7 @@ class TimeSeriesReader:
         self._buffers = Buffers(options.range_bytes)
         self._header = read_header(source, options.kind)
         time_type = _time_type(source, self._header)
-        self._parser = SeriesParser(self._header, time_type)
+        self._parser = SeriesParser(self._header, time_type, started=options.layout == "long")
         self._rows = Rows(self._header, options.layout, time_type, source.path)
 
     @property

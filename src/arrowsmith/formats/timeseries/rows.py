@@ -65,7 +65,7 @@ class Rows:
         header = self._header
         by_name = {one.name: one for one in header.attributes}
         fields = [self._id(by_name.pop("series_id", None))]
-        start = self._start(by_name)
+        start = header.started_by
         if self._long:
             fields.append(self._time(start, time_type))
         elif time_type is not None:
@@ -81,13 +81,7 @@ class Rows:
 
     def _timed_by(self, start: Attribute | None) -> bool:
         """Whether times follow from a start and the frequency."""
-        frequency = self._header.frequency
-        return start is not None and frequency is not None and frequency.unit != "step"
-
-    def _start(self, by_name: dict[str, Attribute]) -> Attribute | None:
-        dates = [one for one in by_name.values() if one.kind == "date"]
-        named = [one for one in dates if one.name == "start_timestamp"]
-        return next(iter(named or dates), None)
+        return start is not None and self._header.has_steps
 
     def _id(self, name: Attribute | None) -> pa.Field:
         if name is not None:
@@ -110,9 +104,8 @@ class Rows:
             if kind != pa.string():
                 return array.take(int64_array(np.repeat(np.arange(len(array)), lengths)))
             coded = array.dictionary_encode()
-            codes = np.repeat(numpy_view(coded.indices), lengths).astype(np.int32)
-            indices = pa.Array.from_buffers(pa.int32(), len(codes), [None, pa.py_buffer(codes)])
-            return pa.DictionaryArray.from_arrays(indices, coded.dictionary)
+            places = int64_array(np.repeat(np.arange(len(array)), lengths))
+            return pa.DictionaryArray.from_arrays(coded.indices.take(places), coded.dictionary)
 
         self._makers[one.name] = repeated
         return pa.field(one.name, NAMED if kind == pa.string() else kind)
@@ -144,8 +137,6 @@ class Rows:
             starts = series.attributes[name].cast(pa.timestamp(unit))
         except pa.ArrowInvalid:
             raise DataError(f"a {name} does not fit timestamp[{unit}]", path=self._path) from None
-        if starts.null_count:
-            raise DataError(f"a series has no {name}", path=self._path)
         begins = np.repeat(numpy_view(starts), series.points.lengths)
         moments = frequency.steps(begins, series.points.numbers, unit)
         return int64_array(moments).view(pa.timestamp(unit))

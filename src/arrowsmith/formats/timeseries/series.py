@@ -71,11 +71,13 @@ class SeriesParser:
     Args:
         header: of the file.
         time_type: of the times that stand with the values, else None.
+        started: times are reckoned from where a series begins, which every one has to say.
     """
 
-    def __init__(self, header: Header, time_type: pa.DataType | None) -> None:
+    def __init__(self, header: Header, time_type: pa.DataType | None, *, started: bool) -> None:
         self._header = header
         self._time_type = time_type
+        self._start = header.started_by if started and header.has_steps else None
 
     def parse(self, texts: pa.BinaryArray, before: int | None = None) -> tuple[Series, list[Fault]]:
         """The sound series of lines, and the faults of the others.
@@ -270,6 +272,9 @@ class SeriesParser:
         if one.kind == "date":
             dates, bad = moments(texts, pa.timestamp("s"), one.pattern)
             self._tell(faults, one, texts, places, bad, "is no moment")
+            if one is self._start and dates.null_count:
+                for place in np.flatnonzero(numpy_view(dates.is_null().cast(pa.uint8()))).tolist():
+                    _add(faults, int(places[place]), "has no moment at which it begins", one.name)
             return dates
         if one.values:
             known = pc.is_in(texts, value_set=text_array(one.values))
