@@ -67,7 +67,7 @@ def columns_of(schema: pa.Schema, options: TimeSeriesWriteOptions, name: str) ->
         SchemaMismatch: there are no values, or more than the format has.
         OptionError: a frequency that is none.
     """
-    kind = options.kind
+    kind: str = options.kind
     if kind == "auto":
         parts = name.lower().split(".")[1:]
         kind = next((_SUFFIXES[part] for part in parts if part in _SUFFIXES), "ts")

@@ -115,7 +115,7 @@ def follow(
             scratch.__exit__(None, None, None)
         raise
     rest = block[end + 1 :] if end >= 0 else b""
-    read = source.read_at
+    read: Read = source.read_at
     if file is not None:
         file.flush()
         read = _spooled(file, offset)
@@ -196,12 +196,13 @@ class Pieces:
         stops = [*found.marks, found.stop]
         fields = list(zip(starts, stops, strict=True))
         blank = header.separator == " "
+        after: list[tuple[int, int]] = []
         if header.kind == "ucr":
             self._mark = header.separator.encode()
             fields = _after_blanks(found) if blank else [fields[0], (starts[1], found.stop)]
-            before, inner, after = fields[:1], fields[1:], []
+            before, inner = fields[:1], fields[1:]
         elif header.kind == "tsf":
-            before, inner, after = fields[:-1], fields[-1:], []
+            before, inner = fields[:-1], fields[-1:]
         else:
             before, inner, after = [], fields[: header.dimensions], fields[header.dimensions :]
         self._before = [self._text(*one) for one in before]
