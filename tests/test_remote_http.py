@@ -221,6 +221,19 @@ def test_parquet_from_a_server_without_ranges(web, table):
     assert arrowsmith.open(url, storage_options=QUICK).to_table().equals(table)
 
 
+@pytest.mark.parametrize("ranges", [True, False])
+def test_a_program_ends_that_holds_on_to_a_dataset(web, table, ranges):
+    sink = io.BytesIO()
+    pq.write_table(table, sink)
+    url = web.put("/x.parquet", sink.getvalue(), ranges=ranges)
+    # A cycle is left to the end of the interpreter, where no other thread runs any more.
+    program = f"import arrowsmith; ds = [arrowsmith.open({url!r})]; ds.append(ds); print(len(ds))"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "2\n", "")
+
+
 def test_empty_and_one_row(web):
     with pytest.raises(SourceEmpty, match=r"/empty\.csv: the file is empty"):
         arrowsmith.open(web.put("/empty.csv", b""), storage_options=QUICK)

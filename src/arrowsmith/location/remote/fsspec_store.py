@@ -38,8 +38,9 @@ class FsspecStore:
         try:
             self._system: Any = kind(**options.rest)
         except (TypeError, ValueError) as error:
-            what = f"{url.scheme}:// does not take these storage options"
-            raise OptionError(what, path=url.shown) from error
+            what = f"{url.scheme}:// lacks a storage option, or does not take one of these"
+            hint = f"they are the arguments of fsspec's {kind.__name__}, such as its host"
+            raise OptionError(what, path=url.shown, hint=hint) from error
         self._prefix = "/" if url.scheme == "memory" else ""
 
     def _asked(self, key: str, call: Callable[[], T]) -> T:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import threading
+import weakref
 
 from arrowsmith.location.remote.options import StorageOptions
 from arrowsmith.location.remote.pool import Pool
@@ -24,6 +26,7 @@ class Session:
         self._pool: Pool | None = None
         self._users = 0
         self._lock = threading.Lock()
+        _sessions.add(self)
 
     def enter(self) -> Pool:
         """Begin to use it; the threads to do so with."""
@@ -39,6 +42,11 @@ class Session:
             self._users -= 1
             if self._users:
                 return
+        self.end()
+
+    def end(self) -> None:
+        """End threads and connections, whoever uses them."""
+        with self._lock:
             pool, self._pool = self._pool, None
         if pool is not None:
             pool.close(self.store.interrupt)
@@ -50,3 +58,13 @@ class Session:
         if pool is not None:
             pool.interrupt()
             self.store.interrupt()
+
+
+_sessions: weakref.WeakSet[Session] = weakref.WeakSet()
+
+
+@atexit.register
+def _end_all() -> None:
+    """While the threads still run: a source that is dropped later would wait for them for ever."""
+    for session in list(_sessions):
+        session.end()
