@@ -72,7 +72,6 @@ def parse_type(name: str) -> pa.DataType:
     raise _unknown(name)
 
 
-@lru_cache(maxsize=1024)  # a wide table has one type ten thousand times
 def families(kind: pa.DataType) -> frozenset[str]:
     """The names that a type goes by in a :class:`~arrowsmith.plugin.specs.Loss`.
 
@@ -94,6 +93,14 @@ def families(kind: pa.DataType) -> frozenset[str]:
         >>> sorted(families(pa.list_(pa.int32())))
         ['any', 'int32', 'integer', 'list', 'lists', 'nested']
     """
+    try:
+        return _families(kind)  # a wide table has one type ten thousand times
+    except TypeError:  # an extension type of Python's need not be hashable
+        return _families.__wrapped__(kind)
+
+
+@lru_cache(maxsize=1024)
+def _families(kind: pa.DataType) -> frozenset[str]:
     import pyarrow as pa
 
     if isinstance(kind, pa.FixedShapeTensorType):
