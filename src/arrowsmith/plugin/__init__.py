@@ -9,6 +9,7 @@ Example:
 
 from __future__ import annotations
 
+from arrowsmith.plugin.base import BaseReader, projected
 from arrowsmith.plugin.columns import check_columns
 from arrowsmith.plugin.folders import FolderFile, TargetFolder
 from arrowsmith.plugin.hooks import hookimpl
@@ -66,6 +67,7 @@ from arrowsmith.plugin.specs import (
 )
 
 __all__ = [
+    "BaseReader",
     "BoundTransform",
     "Chunk",
     "ColumnStats",
@@ -116,4 +118,5 @@ __all__ = [
     "hookimpl",
     "option",
     "parse_size",
+    "projected",
 ]

@@ -8,7 +8,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
-from typing import Self
 
 import pyarrow as pa
 
@@ -17,7 +16,7 @@ from arrowsmith.formats.arrow.feather import FEATHER_V1_MAGIC, read_feather_v1
 from arrowsmith.formats.arrow.guarded import GuardedStream
 from arrowsmith.formats.arrow.layout import DAMAGE, FILE_MAGIC, Batch, Checker
 from arrowsmith.kernels.names import decode_names
-from arrowsmith.plugin import NoOptions, RunContext, ScanRequest, Source
+from arrowsmith.plugin import BaseReader, NoOptions, RunContext, ScanRequest, Source
 
 _OPTIONS = {"use_threads": False}
 _COPY_BYTES = 1 << 20
@@ -32,7 +31,7 @@ class ArrowSplit:
     nbytes: int
 
 
-class ArrowReader:
+class ArrowReader(BaseReader):
     """An opened Arrow file or stream, or a Feather file.
 
     Batches of uncompressed files lie over the mapped bytes and stay valid as long as they live. A
@@ -97,10 +96,6 @@ class ArrowReader:
         if first < self._file.num_record_batches:
             yield ArrowSplit(first, self._file.num_record_batches, size)
 
-    def scan(self, request: ScanRequest) -> Iterator[pa.RecordBatch]:
-        for task in self.tasks(request):
-            yield from task.read()
-
     def tasks(self, request: ScanRequest) -> Iterator[ArrowTask]:
         """A task for each batch of a file; one for all of a stream."""
         names = self._names(request.columns)
@@ -122,9 +117,6 @@ class ArrowReader:
             yield ArrowTask(self, one, names, request, left, cost, number, batch.stored)
             if left is not None:
                 left -= batch.rows
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(
         self,

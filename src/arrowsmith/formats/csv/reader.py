@@ -5,12 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import pyarrow as pa
 
-from arrowsmith.errors import OptionError
 from arrowsmith.formats.csv.alike import alike
 from arrowsmith.formats.csv.careful import read_carefully
 from arrowsmith.formats.csv.columns import Column
@@ -23,6 +21,7 @@ from arrowsmith.formats.csv.read_options import CsvReadOptions
 from arrowsmith.formats.csv.sniff import Sniffed, sniff
 from arrowsmith.formats.csv.widen import widen
 from arrowsmith.kernels.slices import sliced
+from arrowsmith.plugin.base import BaseReader, projected
 from arrowsmith.plugin.feed import Buffers
 from arrowsmith.plugin.protocols import RunContext, ScanRequest, Source
 
@@ -92,7 +91,7 @@ class CsvLearned:
     schema: pa.Schema
 
 
-class CsvReader:
+class CsvReader(BaseReader):
     """A CSV file.
 
     Example:
@@ -135,18 +134,6 @@ class CsvReader:
     def schema(self) -> pa.Schema:
         return self._schema
 
-    def scan(self, request: ScanRequest) -> Iterator[pa.RecordBatch]:
-        """The batches, in order, read on the calling thread."""
-        left = request.limit
-        for task in self.tasks(request):
-            for batch in task.read():
-                if left is not None:
-                    batch = batch.slice(0, left)
-                    left -= batch.num_rows
-                yield batch
-                if left == 0:
-                    return
-
     def tasks(self, request: ScanRequest) -> Iterator[CsvTask]:
         """A task for each range of records."""
         read, schema = self._project(request.columns)
@@ -169,26 +156,11 @@ class CsvReader:
         if stop > start:
             yield CsvSplit(start, stop)
 
-    def count(self) -> int | None:
-        """None: only reading tells."""
-        return None
-
     def widened(self) -> CsvReader:
         """A reader of the same file whose inferred types fit all of it; scans it once or twice."""
         found = self._widen()
         known = CsvLearned(found, self._make_schema(found))
         return CsvReader(self._source, self._options, self._ctx, known=known)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        return None
 
     def _ranges(self, split: Any, first: int | None) -> Iterator[Range]:
         return cut(
@@ -235,15 +207,11 @@ class CsvReader:
 
     def _project(self, names: tuple[str, ...] | None) -> tuple[tuple[Column, ...], pa.Schema]:
         columns = self._sniffed.columns
+        schema = projected(self._schema, names, path=self._source.path)
         if names is None:
-            return columns, self._schema
+            return columns, schema
         known = {column.name: column for column in columns}
-        unknown = [name for name in names if name not in known]
-        if unknown:
-            raise OptionError(f"no column {unknown[0]!r}", path=self._source.path)
-        read = tuple(known[name] for name in dict.fromkeys(names))
-        fields = [self._schema.field(column.name) for column in read]
-        schema = pa.schema(fields, metadata=self._schema.metadata)
+        read = tuple(known[name] for name in schema.names)
         return read or (replace(columns[0], type=pa.string(), tokens=()),), schema
 
     def _make_schema(self, found: Sniffed) -> pa.Schema:

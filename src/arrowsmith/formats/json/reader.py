@@ -5,12 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from types import TracebackType
 from typing import Any, Self
 
 import pyarrow as pa
 
-from arrowsmith.errors import OptionError
 from arrowsmith.formats.json.careful import read_carefully
 from arrowsmith.formats.json.fast import read_fast
 from arrowsmith.formats.json.kinds import Kind
@@ -21,6 +19,7 @@ from arrowsmith.formats.json.read_options import JsonlReadOptions, JsonReadOptio
 from arrowsmith.formats.json.sniff import Sniffed, sniff
 from arrowsmith.formats.json.widen import widen
 from arrowsmith.kernels.slices import sliced
+from arrowsmith.plugin.base import BaseReader, projected
 from arrowsmith.plugin.feed import Buffers
 from arrowsmith.plugin.protocols import RunContext, ScanRequest, Source
 
@@ -88,7 +87,7 @@ def read_range(piece: Range, plan: Plan) -> pa.RecordBatch:
     return read_carefully(piece, plan) if batch is None else batch
 
 
-class _Reader:
+class _Reader(BaseReader):
     """What both readers share."""
 
     _format: str
@@ -131,18 +130,6 @@ class _Reader:
     def learned(self) -> Sniffed:
         return self._sniffed
 
-    def scan(self, request: ScanRequest) -> Iterator[pa.RecordBatch]:
-        """The batches, in order, read on the calling thread."""
-        left = request.limit
-        for task in self.tasks(request):
-            for batch in task.read():
-                if left is not None:
-                    batch = batch.slice(0, left)
-                    left -= batch.num_rows
-                yield batch
-                if left == 0:
-                    return
-
     def tasks(self, request: ScanRequest) -> Iterator[JsonTask]:
         """A task for each range of records."""
         names, schema = self._project(request.columns)
@@ -174,10 +161,6 @@ class _Reader:
         if ahead is not None:
             yield replace(ahead, last=True)
 
-    def count(self) -> int | None:
-        """None: only reading tells."""
-        return None
-
     def details(self) -> Mapping[str, int | str | list[str]]:
         """Shape of the file, and the path of the records within an object."""
         found = self._sniffed
@@ -187,17 +170,6 @@ class _Reader:
     def widened(self) -> Self:
         """A reader of the same file whose inferred types fit all of it; scans it at least once."""
         return type(self)(self._source, self._options, self._ctx, known=self._widen())
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        return None
 
     def _bounds(self, split: Any) -> Bounds:
         whole = self._sniffed.bounds
@@ -239,15 +211,8 @@ class _Reader:
         )
 
     def _project(self, names: tuple[str, ...] | None) -> tuple[tuple[str, ...], pa.Schema]:
-        if names is None:
-            return tuple(self._schema.names), self._schema
-        unknown = [name for name in names if name not in self._schema.names]
-        if unknown:
-            raise OptionError(f"no column {unknown[0]!r}", path=self._source.path)
-        read = tuple(dict.fromkeys(names))
-        fields = [self._schema.field(name) for name in read]
-        schema = pa.schema(fields, metadata=self._schema.metadata)
-        return read or (self._schema.names[0],), schema
+        schema = projected(self._schema, names, path=self._source.path)
+        return tuple(schema.names) or (self._schema.names[0],), schema
 
     def _make_schema(self) -> pa.Schema:
         kinds = dict(self._sniffed.record.fields)

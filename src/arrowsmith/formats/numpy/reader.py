@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
 
 import pyarrow as pa
 
@@ -13,7 +12,7 @@ from arrowsmith.errors import BudgetExceeded, DataError, UsageError
 from arrowsmith.formats.numpy import NumpyOptions
 from arrowsmith.formats.numpy.arrays import ArrayFile
 from arrowsmith.formats.numpy.columns import Column, columns_of
-from arrowsmith.plugin import RunContext, ScanRequest, Source
+from arrowsmith.plugin import BaseReader, RunContext, ScanRequest, Source
 
 _TASK_BYTES = 8 << 20
 _MOST_ROWS = 1 << 20  # of a task, where rows are small
@@ -31,7 +30,7 @@ class NumpySplit:
     nbytes: int
 
 
-class NumpyReader:
+class NumpyReader(BaseReader):
     """An opened ``.npy`` or ``.npz`` file.
 
     Arrays that Arrow lays out in the same way are views of the mapped file, valid as long as the
@@ -81,10 +80,6 @@ class NumpyReader:
             last = min(first + rows, self._rows)
             yield NumpySplit(first, last, (last - first) * size)
 
-    def scan(self, request: ScanRequest) -> Iterator[pa.RecordBatch]:
-        for task in self.tasks(request):
-            yield from task.read()
-
     def tasks(self, request: ScanRequest) -> Iterator[NumpyTask]:
         """A task for every few megabytes of rows."""
         columns = self._chosen(request.columns)
@@ -106,9 +101,6 @@ class NumpyReader:
             cost = copied * min(batch, stop - start)
             stored = (self._source.size or 0) * (stop - start) // self._rows
             yield NumpyTask(self, columns, range(start, stop), batch, cost, stored)
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(
         self,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -28,7 +28,7 @@ from arrowsmith.formats.parquet.pages import check_pages
 from arrowsmith.formats.parquet.ranges import open_bytes, spooled
 from arrowsmith.formats.parquet.stats import group_stats
 from arrowsmith.kernels.names import decode_names
-from arrowsmith.plugin import ColumnStats, RunContext, ScanRequest, Source
+from arrowsmith.plugin import BaseReader, ColumnStats, RunContext, ScanRequest, Source
 
 # Larger columns of a row group are read page by page, through a buffer of this size each.
 _WHOLE_COLUMN_BYTES = 4 << 20
@@ -68,7 +68,7 @@ class _Projection:
     schema: pa.Schema
 
 
-class ParquetReader:
+class ParquetReader(BaseReader):
     """An opened Parquet file.
 
     Raises:
@@ -144,10 +144,6 @@ class ParquetReader:
         if first < self._metadata.num_row_groups:
             yield ParquetSplit(first, self._metadata.num_row_groups, size)
 
-    def scan(self, request: ScanRequest) -> Iterator[pa.RecordBatch]:
-        for task in self.tasks(request):
-            yield from task.read()
-
     def tasks(self, request: ScanRequest) -> Iterator[GroupTask]:
         """A task for each row group that may have rows that match."""
         projection = self._project(request.columns)
@@ -162,9 +158,6 @@ class ParquetReader:
             yield GroupTask(self, group, projection, request, left, threads)
             if left is not None:
                 left -= group.rows
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(
         self,
