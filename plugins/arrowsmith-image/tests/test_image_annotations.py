@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 
 import pytest
-from pictures import jpeg, written
 
 import arrowsmith
 from arrowsmith.errors import DataError
+from pictures import jpeg, written
 
 VOC = """<annotation><filename>a.jpg</filename>
 <object><name>cat</name><pose>Left</pose><truncated>1</truncated><difficult>0</difficult>

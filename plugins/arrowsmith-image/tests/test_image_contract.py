@@ -8,7 +8,6 @@ import tarfile
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pictures import jpeg, noise, png, saved, tarred, zipped
 
 import arrowsmith
 from arrowsmith.testing import (
@@ -17,6 +16,7 @@ from arrowsmith.testing import (
     SinkContract,
     TransformContract,
 )
+from pictures import jpeg, noise, png, saved, tarred, zipped
 
 BYTES = pa.schema([("path", pa.string()), ("bytes", pa.binary()), ("label", pa.string())])
 PICTURES = [jpeg(n) if n % 3 else png(n) for n in range(60)]

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pictures import exif, jpeg, pixels, saved
 from PIL import Image
 
 from arrowsmith_image.headers import facts_of
 from arrowsmith_image.pillow import BadPictureError
 from arrowsmith_image.pixels import Decoder, Shape
+from pictures import exif, jpeg, pixels, saved
 
 CASES = 300
 IMAGE = Image.fromarray(pixels(1))

@@ -7,11 +7,11 @@ import io
 import numpy as np
 import pyarrow as pa
 import pytest
-from pictures import exif, jpeg, pixels, png, saved, written
 from PIL import Image, ImageOps
 
 import arrowsmith
 from arrowsmith.errors import DataError, OptionError, SchemaMismatch
+from pictures import exif, jpeg, pixels, png, saved, written
 
 BILINEAR = Image.Resampling.BILINEAR
 

@@ -11,11 +11,11 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from pictures import exif, jpeg, pixels, png, saved, tarred, written, zipped
 from PIL import Image
 
 import arrowsmith
 from arrowsmith.errors import DataError, SourceEmpty, SourceError
+from pictures import exif, jpeg, pixels, png, saved, tarred, written, zipped
 
 
 def rows(what, **options):

@@ -6,12 +6,11 @@ from collections.abc import Iterator
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
 
 import pyarrow as pa
 
-from arrowsmith.errors import BudgetExceeded, UsageError
-from arrowsmith.plugin import NoOptions, RunContext, ScanRequest, Source
+from arrowsmith.errors import BudgetExceeded
+from arrowsmith.plugin import BaseReader, NoOptions, RunContext, ScanRequest, Source, projected
 from arrowsmith_fastparquet.column import read_column
 from arrowsmith_fastparquet.footer import Footer, read_footer
 from arrowsmith_fastparquet.pages import Column
@@ -33,7 +32,7 @@ class GroupSplit:
     nbytes: int
 
 
-class FastparquetReader:
+class FastparquetReader(BaseReader):
     """An opened Parquet file.
 
     Raises:
@@ -78,20 +77,10 @@ class FastparquetReader:
         if first < len(groups):
             yield GroupSplit(first, len(groups), size)
 
-    def scan(self, request: ScanRequest) -> Iterator[pa.RecordBatch]:
-        for task in self.tasks(request):
-            yield from task.read()
-
     def tasks(self, request: ScanRequest) -> Iterator[GroupTask]:
         """A task for each row group."""
-        names = tuple(self.schema.names) if request.columns is None else request.columns
+        names = tuple(projected(self.schema, request.columns, path=self._source.path).names)
         for name in names:
-            if name not in self.schema.names:
-                raise UsageError(
-                    f"there is no column '{name}'",
-                    path=self._source.path,
-                    hint=f"the columns are {', '.join(self.schema.names[:20])}",
-                )
             self._footer.leaf(name)
         numbers = range(len(self._footer.groups))
         if isinstance(request.split, GroupSplit):
@@ -106,9 +95,6 @@ class FastparquetReader:
                 yield GroupTask(self._footer, self._source, self._ctx, number, names, request, left)
             if left is not None:
                 left -= rows
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(
         self,

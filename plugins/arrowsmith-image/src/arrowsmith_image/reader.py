@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Self
 
 import pyarrow as pa
 
 from arrowsmith.errors import SourceError
-from arrowsmith.plugin import RunContext, ScanRequest, Source, SourceGroup, Split
+from arrowsmith.plugin import BaseReader, RunContext, ScanRequest, Source, SourceGroup
 from arrowsmith_image.annotations import annotations_of
 from arrowsmith_image.beside import Beside, Told, is_metadata, metadata_of
 from arrowsmith_image.options import ReadOptions
@@ -24,7 +22,7 @@ _LOOKED_AT = 200  # samples of a stream, to know its columns
 _OVERHEAD = 1 << 20
 
 
-class ImageReader:
+class ImageReader(BaseReader):
     """Pictures of a folder, of archives, or one alone.
 
     Columns: ``path``, ``bytes``, ``width``, ``height``, ``mode``, ``format``, ``label``,
@@ -147,23 +145,9 @@ class ImageReader:
         """Unknown before the headers are read: bad pictures are no rows."""
         return None
 
-    def splits(self, target: int) -> Iterable[Split]:
-        """None: a reader divides its work into tasks."""
-        return ()
-
     def details(self) -> dict[str, int | str | list[str]]:
         """How many pictures there are, before any is looked at."""
         return {"pictures": len(self._listed)}
-
-    def scan(self, request: ScanRequest) -> Iterator[pa.RecordBatch]:
-        left = request.limit
-        for task in self.tasks(request):
-            for batch in task.read():
-                yield batch if left is None else batch.slice(0, left)
-                if left is not None:
-                    left -= batch.num_rows
-                    if left <= 0:
-                        return
 
     def tasks(self, request: ScanRequest) -> Iterator[ImageTask]:
         """Some pictures each, of about ``batch_bytes``; an archive that only streams is one."""
@@ -185,17 +169,6 @@ class ImageReader:
             samples = self._streamed(stream)
             size = 2 * request.batch_bytes + self._held
             yield ImageTask(samples, 0, size, self._rows, request)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """The host owns the sources; pictures are closed one by one."""
 
 
 @dataclass(frozen=True, slots=True)

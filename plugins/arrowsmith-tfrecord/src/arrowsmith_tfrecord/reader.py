@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from types import TracebackType
 from typing import Literal, Self
 
 import pyarrow as pa
 
-from arrowsmith.errors import DataError, OptionError
-from arrowsmith.plugin import RunContext, ScanRequest, Source
+from arrowsmith.errors import DataError
+from arrowsmith.plugin import BaseReader, RunContext, ScanRequest, Source, projected
 from arrowsmith.plugin.feed import Buffers
 from arrowsmith_tfrecord import ReadOptions
 from arrowsmith_tfrecord.decode import Layout
@@ -93,7 +92,7 @@ def _halved(batch: pa.RecordBatch, nbytes: int) -> Iterator[pa.RecordBatch]:
         yield batch
 
 
-class TfrecordReader:
+class TfrecordReader(BaseReader):
     """A TFRecord file: a row for each record.
 
     Args:
@@ -236,18 +235,6 @@ class TfrecordReader:
 
     # --- reading ---------------------------------------------------------------------------------
 
-    def scan(self, request: ScanRequest) -> Iterator[pa.RecordBatch]:
-        """The batches, in order, read on the calling thread."""
-        left = request.limit
-        for task in self.tasks(request):
-            for batch in task.read():
-                if left is not None:
-                    batch = batch.slice(0, left)
-                    left -= batch.num_rows
-                yield batch
-                if left == 0:
-                    return
-
     def tasks(self, request: ScanRequest) -> Iterator[TfrecordTask]:
         """A task for each run of frames."""
         plan = self._plan(request.columns)
@@ -306,13 +293,7 @@ class TfrecordReader:
         return min(_LEAST_COST + _ENTRY_COST * density, _MOST_COST)
 
     def _plan(self, names: tuple[str, ...] | None) -> Plan:
-        schema = self._schema
-        if names is not None:
-            unknown = [name for name in names if name not in schema.names]
-            if unknown:
-                raise OptionError(f"no column {unknown[0]!r}", path=self._source.path)
-            fields = [schema.field(name) for name in names]
-            schema = pa.schema(fields, metadata=schema.metadata)
+        schema = projected(self._schema, names, path=self._source.path)
         layout = None
         if self._payload != "raw":
             by_name = {column.name: column for column in self._columns}
@@ -327,17 +308,6 @@ class TfrecordReader:
                 strict=strict and set(schema.names) == set(self._schema.names),
             )
         return Plan(self._source.path, self._ctx, layout, schema, self._options.verify)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        return None
 
 
 def _cuts(run: Run, start: int, target: int) -> Iterator[int]:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
@@ -25,6 +24,7 @@ from arrowsmith.formats.text.streams import (
     is_archive,
     told,
 )
+from arrowsmith.plugin.base import BaseReader, projected
 from arrowsmith.plugin.feed import Buffers, Feed
 from arrowsmith.plugin.protocols import RunContext, ScanRequest, ScanTask, Source
 
@@ -49,7 +49,7 @@ class TextSplit:
         return self.stop - self.start
 
 
-class TextReader:
+class TextReader(BaseReader):
     """A file of text, or an archive of such.
 
     Columns: ``text``; ``source``, the file or the archive and its member; ``line`` from 1, or
@@ -78,21 +78,9 @@ class TextReader:
     def schema(self) -> pa.Schema:
         return self._schema
 
-    def scan(self, request: ScanRequest) -> Iterator[pa.RecordBatch]:
-        """The batches, in order, read on the calling thread."""
-        left = request.limit
-        for task in self.tasks(request):
-            for batch in task.read():
-                if left is not None:
-                    batch = batch.slice(0, left)
-                    left -= batch.num_rows
-                yield batch
-                if left == 0:
-                    return
-
     def tasks(self, request: ScanRequest) -> Iterator[ScanTask]:
         """A task for each range of rows."""
-        schema = self._project(request.columns)
+        schema = projected(self._schema, request.columns, path=self._source.path)
         options, ctx = self._options, self._ctx
         if self._documents is not None:
             yield from self._documents.tasks(self._texts(), options.range_bytes, schema, request)
@@ -130,27 +118,12 @@ class TextReader:
         if stop > start:
             yield TextSplit(start, stop, line)
 
-    def count(self) -> int | None:
-        """None: only reading tells."""
-        return None
-
     def details(self) -> Mapping[str, int | str | list[str]]:
         """The encoding, and what a row is."""
         found: dict[str, int | str | list[str]] = {"unit": self._options.unit}
         if not self._archive:
             found["encoding"] = self._coding.name
         return found
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        return None
 
     def _gather(self) -> Documents:
         from arrowsmith.formats.text.documents import Documents  # which needs a reader of YAML
@@ -208,15 +181,6 @@ class TextReader:
                 path=self._source.path,
                 hint="read lines, or convert the file to UTF-8",
             )
-
-    def _project(self, names: tuple[str, ...] | None) -> pa.Schema:
-        if names is None:
-            return self._schema
-        unknown = [name for name in names if name not in self._schema.names]
-        if unknown:
-            raise OptionError(f"no column {unknown[0]!r}", path=self._source.path)
-        fields = [self._schema.field(name) for name in dict.fromkeys(names)]
-        return pa.schema(fields, metadata=self._schema.metadata)
 
     def _make_schema(self) -> pa.Schema:
         options = self._options

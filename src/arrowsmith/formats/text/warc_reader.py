@@ -6,18 +6,18 @@ import datetime as dt
 import json
 import re
 from collections.abc import Iterator
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from arrowsmith.errors import DataError, OptionError
+from arrowsmith.errors import DataError
 from arrowsmith.formats.text.batches import NAMED, empty_rows, named, sliced
 from arrowsmith.formats.text.http import Page, decoded, headers_of, mime_of, page
 from arrowsmith.formats.text.options import WarcReadOptions
 from arrowsmith.formats.text.warc import Flaw, Record, Records, cut
 from arrowsmith.kernels.arrays import int64_array
+from arrowsmith.plugin.base import BaseReader, projected
 from arrowsmith.plugin.feed import Buffers
 from arrowsmith.plugin.protocols import Reject, RunContext, ScanRequest, Source
 
@@ -41,7 +41,7 @@ _FIELDS = {
 _LEFT_OUT = {"text": ("bytes",), "bytes": ("text", "charset"), "none": ("text", "charset", "bytes")}
 
 
-class WarcReader:
+class WarcReader(BaseReader):
     """A WARC file, plain or compressed record by record.
 
     Columns: ``url``, ``date``, ``mime`` and ``status`` of the page, the record's ``type``, its
@@ -69,49 +69,12 @@ class WarcReader:
     def schema(self) -> pa.Schema:
         return self._schema
 
-    def scan(self, request: ScanRequest) -> Iterator[pa.RecordBatch]:
-        """The batches, in order, read on the calling thread."""
-        left = request.limit
-        for task in self.tasks(request):
-            for batch in task.read():
-                if left is not None:
-                    batch = batch.slice(0, left)
-                    left -= batch.num_rows
-                yield batch
-                if left == 0:
-                    return
-
     def tasks(self, request: ScanRequest) -> Iterator[WarcTask]:
         """A task for each range of records."""
-        schema = self._schema
-        if request.columns is not None:
-            unknown = [name for name in request.columns if name not in schema.names]
-            if unknown:
-                raise OptionError(f"no column {unknown[0]!r}", path=self._source.path)
-            fields = [schema.field(name) for name in dict.fromkeys(request.columns)]
-            schema = pa.schema(fields, metadata=schema.metadata)
+        schema = projected(self._schema, request.columns, path=self._source.path)
         most = self._options.max_record_bytes
         for piece in cut(self._source, self._ctx, self._buffers, most):
             yield WarcTask(piece, self._source, self._options, self._ctx, schema, request)
-
-    def splits(self, target: int) -> Iterator[Any]:
-        """None: where a record begins, only reading up to it tells."""
-        yield from ()
-
-    def count(self) -> int | None:
-        """None: only reading tells."""
-        return None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        return None
 
 
 class WarcTask:

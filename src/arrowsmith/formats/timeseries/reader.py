@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from arrowsmith.errors import BudgetExceeded, DataError, OptionError
+from arrowsmith.errors import BudgetExceeded, DataError
 from arrowsmith.formats.timeseries.header import Header
 from arrowsmith.formats.timeseries.longline import LongLine, Pieces, streams, values_in_piece
 from arrowsmith.formats.timeseries.opening import read_header
@@ -21,6 +20,7 @@ from arrowsmith.formats.timeseries.ranges import RECORD_COST, Range, cut
 from arrowsmith.formats.timeseries.rows import Rows
 from arrowsmith.formats.timeseries.series import Fault, Series, SeriesParser, wrong_count
 from arrowsmith.kernels.slices import sliced
+from arrowsmith.plugin.base import BaseReader, projected
 from arrowsmith.plugin.feed import Buffers
 from arrowsmith.plugin.protocols import Reject, RunContext, ScanRequest, Source
 
@@ -97,7 +97,7 @@ class LongLineTask:
             self._found.close()
 
 
-class TimeSeriesReader:
+class TimeSeriesReader(BaseReader):
     """A ``.ts``, ``.tsf``, ``.arff`` or UCR file.
 
     Columns with ``layout="long"``: ``series_id``, ``timestamp``, ``value`` or ``dim_0``, ``dim_1``
@@ -131,21 +131,9 @@ class TimeSeriesReader:
         """How much text one task parses."""
         return self._options.range_bytes
 
-    def scan(self, request: ScanRequest) -> Iterator[pa.RecordBatch]:
-        """The batches, in order, read on the calling thread."""
-        left = request.limit
-        for task in self.tasks(request):
-            for batch in task.read():
-                if left is not None:
-                    batch = batch.slice(0, left)
-                    left -= batch.num_rows
-                yield batch
-                if left == 0:
-                    return
-
     def tasks(self, request: ScanRequest) -> Iterator[TimeSeriesTask | LongLineTask]:
         """A task for each range of series, and for each series that is longer than one."""
-        schema = self._project(request.columns)
+        schema = projected(self.schema, request.columns, path=self._source.path)
         few = request.limit is not None and request.limit <= _FEW_ROWS
         for piece in self._ranges(request.split, _FIRST_OF_FEW if few else None):
             if isinstance(piece, LongLine):
@@ -172,10 +160,6 @@ class TimeSeriesReader:
                 start, (line, record) = stop, following
         if stop > start:
             yield TimeSeriesSplit(start, stop, line, record)
-
-    def count(self) -> int | None:
-        """None: only reading tells."""
-        return None
 
     def details(self) -> Mapping[str, int | str | list[str]]:
         """The kind, and what the header says."""
@@ -265,17 +249,6 @@ class TimeSeriesReader:
             self._refuse(fault, found.line, found.start, found.record, found.raw)
         yield self._rows.batch(series, found.record, schema)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        return None
-
     def _hand_over(self, fault: Fault, piece: Range) -> None:
         start, end = int(piece.starts[fault.place]), int(piece.ends[fault.place])
         line, offset = piece.line + int(piece.lines[fault.place]), piece.offset + start
@@ -317,15 +290,6 @@ class TimeSeriesReader:
             piecewise=streams(self._header, self._options.layout),
             first=first,
         )
-
-    def _project(self, names: tuple[str, ...] | None) -> pa.Schema:
-        if names is None:
-            return self.schema
-        unknown = [name for name in names if name not in self.schema.names]
-        if unknown:
-            raise OptionError(f"no column {unknown[0]!r}", path=self._source.path)
-        fields = [self.schema.field(name) for name in dict.fromkeys(names)]
-        return pa.schema(fields, metadata=self.schema.metadata)
 
 
 _SEEN = 64 << 10
