@@ -102,7 +102,7 @@ TASKS = (
         "csv_stats",
         "Statistics of each column of a CSV file",
         "main",
-        facts=frozenset({"count", "min", "max"}),
+        facts=frozenset({"min", "max"}),
     ),
     Task(
         "mapped_take",

@@ -503,6 +503,7 @@ def test_a_folder_that_takes_no_files(folder):
 
 
 def test_a_tiny_budget_is_told_in_fitting_units(folder):
+    Path("in.csv").write_text("id\n" + "".join(f"{number}\n" for number in range(2000)))
     line = error_line("convert", "in.csv", "out.parquet", "--memory", "1KB", code=1)
     assert "more than the memory budget of 1 KB" in line
     assert re.search(r"needs about \d+(\.\d)? MB", line)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from arrowsmith.plugin.columns import check_columns
 from arrowsmith.plugin.protocols import ScanRequest, ScanTask, Split
@@ -80,6 +80,8 @@ def projected(
     """
     if names is None:
         return schema
-    kept: dict[str, Any] = dict.fromkeys(names)
+    import pyarrow as pa  # which whoever has a schema has imported
+
+    kept = dict.fromkeys(names)
     check_columns(schema, kept, path=path)
-    return schema.empty_table().select(list(kept)).schema
+    return pa.schema([schema.field(name) for name in kept], metadata=schema.metadata)

@@ -69,7 +69,7 @@ def check_ends(data: Bytes, path: str, memory_limit: int) -> int:
             f"its footer of {size} bytes needs about {size * _PARSED_FACTOR} bytes of memory",
             needed=needed,
             path=path,
-            hint=f"allow at least {needed >> 20} MiB",
+            hint=f"allow at least {-(-needed >> 20)} MiB",
         )
     return size
 

@@ -165,9 +165,7 @@ def _timed(
     if column.null_count:
         raise DataError(f"column '{columns.time}' has a null, which .ts cannot say")
     if pa.types.is_timestamp(column.type):
-        column = column.cast(pa.timestamp(column.type.unit))
-        with suppress(pa.ArrowInvalid):  # aeon takes fractions of a second for values
-            column = column.cast(pa.timestamp("s"))
+        column = _clock(column, columns.time)
     times = column.cast(pa.string())
     values = pc.replace_substring_regex(values, r"^(-?[0-9]+)$", r"\1.0")  # and no whole numbers
     pairs = pc.binary_join_element_wise(times, values, _COMMA)
@@ -240,7 +238,7 @@ def _constant(
     column = column.take(firsts)
     if sort in ("start", "date"):
         try:
-            return _dates(column)
+            return _dates(column, name)
         except pa.ArrowInvalid:
             raise DataError(f"column '{name}' has fractions of a second", path=path) from None
     texts = column.cast(pa.string())
@@ -267,8 +265,32 @@ def _quoted(texts: pa.StringArray) -> pa.StringArray:
     return values.take(coded.indices)
 
 
-def _dates(column: pa.Array) -> pa.StringArray:
+def _clock(column: pa.Array, name: str) -> pa.Array:
+    """Times as .ts says them: without a zone, in whole seconds where that loses nothing, since
+    aeon takes fractions for values."""
+    plain = column.cast(pa.timestamp(column.type.unit))
+    try:
+        coarse = plain.cast(pa.timestamp("us"))
+    except pa.ArrowInvalid:
+        raise DataError(
+            f"column '{name}' has times that are finer than a microsecond, which .ts is not read at",
+            hint="cast it to timestamp[us], or to int64",
+        ) from None
+    with suppress(pa.ArrowInvalid):
+        coarse = coarse.cast(pa.timestamp("s"))
+    _check_years(coarse, name)
+    return coarse
+
+
+def _check_years(column: pa.Array, name: str) -> None:
+    ends = pc.min_max(pc.year(column)).as_py()
+    if ends["min"] is not None and not 1 <= ends["min"] <= ends["max"] <= 9999:
+        raise DataError(f"column '{name}' has years outside of 1 to 9999, which cannot be read back")
+
+
+def _dates(column: pa.Array, name: str) -> pa.StringArray:
     plain = column.cast(pa.timestamp(column.type.unit)).cast(pa.timestamp("s"))
+    _check_years(plain, name)
     return pc.replace_substring(plain.cast(pa.string()), ":", "-")
 
 
