@@ -27,7 +27,7 @@ from arrowsmith.errors import DataError, SchemaMismatch, TargetError
 from faults import kills, plugin
 
 ROWS = 4000
-KILLS = 55  # for each of the ways below
+KILLS = 25  # for each of the ways below
 
 
 def names(folder: Path) -> list[str]:
