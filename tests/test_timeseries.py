@@ -9,6 +9,7 @@ from pathlib import Path
 
 import polars as pl
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import arrowsmith
@@ -178,6 +179,18 @@ def test_through_parquet_and_back(tmp_path, name):
     arrowsmith.open(str(tmp_path / "rows.parquet")).write(str(tmp_path / name))
     again = arrowsmith.open(str(tmp_path / name))
     assert pl.from_arrow(again.to_table()).equals(pl.from_arrow(ds.to_table()))
+
+
+@pytest.mark.parametrize(
+    ("times", "unit", "what"),
+    [([1, 2, 1500], "ns", "finer than a microsecond"), ([0, 253_402_300_800, 1], "s", "9999")],
+)
+def test_times_that_would_not_come_back_are_refused(tmp_path, times, unit, what):
+    table = {"series_id": ["a"] * 3, "timestamp": pa.array(times, pa.timestamp(unit))}
+    pq.write_table(pa.table(table | {"value": [1.0, 2.0, 3.0]}), tmp_path / "in.parquet")
+    with pytest.raises(DataError, match=what):
+        arrowsmith.open(tmp_path / "in.parquet").write(tmp_path / "out.ts")
+    assert not (tmp_path / "out.ts").exists()
 
 
 def test_gaps_are_not_lost_in_tsf(tmp_path):

@@ -265,7 +265,7 @@ def _quoted(texts: pa.StringArray) -> pa.StringArray:
     return values.take(coded.indices)
 
 
-def _clock(column: pa.Array, name: str) -> pa.Array:
+def _clock(column: pa.Array, name: str | None) -> pa.Array:
     """Times as .ts says them: without a zone, in whole seconds where that loses nothing, since
     aeon takes fractions for values."""
     plain = column.cast(pa.timestamp(column.type.unit))
@@ -273,7 +273,7 @@ def _clock(column: pa.Array, name: str) -> pa.Array:
         coarse = plain.cast(pa.timestamp("us"))
     except pa.ArrowInvalid:
         raise DataError(
-            f"column '{name}' has times that are finer than a microsecond, which .ts is not read at",
+            f"column '{name}' has times finer than a microsecond, which would not be read",
             hint="cast it to timestamp[us], or to int64",
         ) from None
     with suppress(pa.ArrowInvalid):
@@ -282,10 +282,10 @@ def _clock(column: pa.Array, name: str) -> pa.Array:
     return coarse
 
 
-def _check_years(column: pa.Array, name: str) -> None:
+def _check_years(column: pa.Array, name: str | None) -> None:
     ends = pc.min_max(pc.year(column)).as_py()
     if ends["min"] is not None and not 1 <= ends["min"] <= ends["max"] <= 9999:
-        raise DataError(f"column '{name}' has years outside of 1 to 9999, which cannot be read back")
+        raise DataError(f"column '{name}' has years outside of 1 to 9999")
 
 
 def _dates(column: pa.Array, name: str) -> pa.StringArray:

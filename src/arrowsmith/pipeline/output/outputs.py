@@ -107,13 +107,20 @@ class SinkOutput:
         """That is the sink's own business."""
 
 
-class FileOutput(SinkOutput):
-    """One file, standard output or a remote object."""
+class TargetOutput(SinkOutput):
+    """A target that one sink writes: by default a directory with files of the sink's own."""
 
     def __init__(self, destination: Destination, schema: pa.Schema, context: Context) -> None:
         super().__init__(self._sink, schema, context)
         self._destination = destination
-        self._target = destination.file()
+        self._target: Any = self._target_of(destination)
+
+    def _target_of(self, destination: Destination) -> OutputFile | DirectoryTarget:
+        return destination.directory()
+
+    def _sink(self, schema: pa.Schema, context: Context) -> Sink:
+        sink: Sink = _make_sink(self._destination, self._target, schema, context)
+        return sink
 
     def __enter__(self) -> Self:
         self._stack.enter_context(self._target)
@@ -123,8 +130,19 @@ class FileOutput(SinkOutput):
             self._stack.close()
             raise
 
+    def publish(self) -> None:
+        self._target.publish()
+        self.nbytes = getattr(self._target, "nbytes", 0)
+
+
+class FileOutput(TargetOutput):
+    """One file, standard output or a remote object."""
+
+    def _target_of(self, destination: Destination) -> OutputFile | DirectoryTarget:
+        return destination.file()
+
     def _sink(self, schema: pa.Schema, context: Context) -> Sink:
-        sink: Sink = _make_sink(self._destination, self._target, schema, context)
+        sink = super()._sink(schema, context)
         if self._destination.shape.append:
             begin_behind(sink, self._destination.spec, self._target, self._stack)
         return sink
@@ -137,35 +155,6 @@ class FileOutput(SinkOutput):
     def complete(self) -> None:
         super().complete()
         self._target.finish()
-
-    def publish(self) -> None:
-        self._target.publish()
-        self.nbytes = getattr(self._target, "nbytes", 0)
-
-
-class TreeOutput(SinkOutput):
-    """A directory that one sink writes, with files of its own."""
-
-    def __init__(self, destination: Destination, schema: pa.Schema, context: Context) -> None:
-        super().__init__(self._sink, schema, context)
-        self._destination = destination
-        self._target = destination.directory()
-
-    def __enter__(self) -> Self:
-        self._stack.enter_context(self._target)
-        try:
-            return super().__enter__()
-        except BaseException:
-            self._stack.close()
-            raise
-
-    def _sink(self, schema: pa.Schema, context: Context) -> Sink:
-        sink: Sink = _make_sink(self._destination, self._target, schema, context)
-        return sink
-
-    def publish(self) -> None:
-        self._target.publish()
-        self.nbytes = self._target.nbytes
 
 
 class DirectoryOutput:
@@ -281,7 +270,7 @@ def open_output(
     warn_of_losses(destination, schema, context)
     if destination.is_directory:
         _check_holds_none(destination.directory(), sources)
-        made = TreeOutput if destination.is_tree else DirectoryOutput
+        made = TargetOutput if destination.is_tree else DirectoryOutput
         return made(destination, schema, context)
     check_not_source(destination.path, sources)
     return FileOutput(destination, schema, context)
