@@ -120,7 +120,7 @@ class TransformContract(PluginContract):
 
     def test_needed_columns_are_enough(self) -> None:
         """The step narrowed to what ``needed()`` names gives the same columns."""
-        bound = self._bound()
+        bound: Any = self._bound()
         if not isinstance(bound, ProjectingTransform):
             pytest.skip("it does not say which columns it needs (needed, narrowed)")
         whole = self._apply(self._bound(), cut(self.table, 65_536))
