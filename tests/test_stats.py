@@ -173,6 +173,12 @@ def test_large_integers_keep_their_value(tmp_path):
     decimals = pa.array([Decimal("99999999999999999999.25"), None, Decimal("-1.5")])
     column = stats(pa.table({"a": decimals}), tmp_path)["a"]
     assert (column.min, column.max) == (Decimal("-1.50"), Decimal("99999999999999999999.25"))
+    prices = [Decimal("1.25"), Decimal("2.50"), None, Decimal("7.75")]
+    column = stats(pa.table({"a": prices}), tmp_path)["a"]
+    judge = pl.Series([float(price) for price in prices if price is not None])
+    assert (column.mean, column.std) == pytest.approx((judge.mean(), judge.std()))
+    assert column.quantiles[0.5] == pytest.approx(judge.median())
+    assert sum(column.histogram["counts"]) == 3
 
 
 def test_texts(tmp_path):

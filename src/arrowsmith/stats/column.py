@@ -260,8 +260,10 @@ class ColumnMeter:
             found["nan"] = self._nan
         if self._ordered:
             found["min"], found["max"] = plain(self._extremes.low), plain(self._extremes.high)
-        if self._measured and self._bounds is not None:
-            found |= self._measures(self._bounds)
+        if self._bounds is not None:
+            found["min"], found["max"] = (from_number(one, self._kind) for one in self._bounds)
+        if self._measured and self._moments.mean is not None:
+            found |= self._measures(self._moments.mean)
         if self._hashed:
             found["distinct"] = min(self._distinct.count, self._count)
             found["distinct_exact"] = self._distinct.exact
@@ -274,13 +276,9 @@ class ColumnMeter:
             self._field.name, str(self._field.type), self._count, self._nulls, **found
         )
 
-    def _measures(self, bounds: tuple[Any, Any]) -> dict[str, Any]:
+    def _measures(self, mean: float) -> dict[str, Any]:
         kind = self._kind
-        found: dict[str, Any] = {}
-        if not self._ordered:
-            found["min"], found["max"] = (from_number(bound, kind) for bound in bounds)
-        mean = self._moments.mean
-        found["mean"] = from_number(mean, kind) if mean is not None else None
+        found: dict[str, Any] = {"mean": from_number(mean, kind)}
         if self._numeric:
             found["std"] = self._moments.std
         quantiles = self._quantiles.at(SHARES)
