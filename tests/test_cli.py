@@ -379,6 +379,25 @@ def test_a_signal_ends_the_run_without_litter(number, code, said, big):
     assert sorted(path.name for path in Path().iterdir()) == before
 
 
+def test_a_signal_that_another_thread_takes_ends_the_run_too(big):
+    """Python's handler would run once the main thread's write is done, which it never is."""
+    code = (
+        "import signal, sys, threading\n"
+        "threading.Thread(target=threading.Event().wait, daemon=True).start()\n"
+        "signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])\n"
+        "from arrowsmith.cli import program\n"
+        "sys.argv[1:] = ['convert', 'big.csv', 'out.csv']\n"
+        "program()\n"
+    )
+    os.mkfifo("out.csv")
+    process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True)
+    with open("out.csv", "rb") as pipe:
+        assert pipe.read(4) == b"a,b\n"
+        process.terminate()
+        assert process.communicate() == (None, "arrowsmith: terminated\n")
+    assert process.returncode == 143
+
+
 def test_an_unexpected_failure_asks_for_a_report(folder, monkeypatch):
     def fail(*_: object, **__: object) -> None:
         raise ZeroDivisionError("half\na reason")

@@ -15,7 +15,10 @@ def program() -> NoReturn:
 
     Python would free every object first, one by one, which takes as long as importing pyarrow did.
     """
+    from arrowsmith.cli.nudge import nudge_when_signalled
+
     gc.set_threshold(_OBJECTS)
+    nudge_when_signalled()
     try:
         main()
     except SystemExit as exit_:
