@@ -6,6 +6,7 @@ import gzip
 import io
 import random
 import struct
+import tempfile
 import zipfile
 import zlib
 from functools import cache
@@ -65,10 +66,12 @@ def _written(catalog: Catalog) -> tuple[tuple[str, tuple[str, bytes]], ...]:
 
 def _bytes_of(catalog: Catalog, spec: SinkSpec, file: str) -> bytes:
     options: Any = build_options(spec.options_class, {}, owner=spec.name)
-    target = MemoryTarget(file)
-    with catalog.load(spec)(target, _table().schema, options, KitContext()) as sink:
-        write_batches(sink, _table().to_batches())
-        sink.commit()
+    # A sink that opens the path by itself does so there, and gives no sample.
+    with tempfile.TemporaryDirectory() as folder:
+        target = MemoryTarget(f"{folder}/{file}")
+        with catalog.load(spec)(target, _table().schema, options, KitContext()) as sink:
+            write_batches(sink, _table().to_batches())
+            sink.commit()
     return target.stream.getvalue()
 
 
