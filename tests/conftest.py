@@ -13,6 +13,8 @@ import pyarrow as pa
 import pytest
 from hypothesis import settings
 
+from arrowsmith.pipeline.config import usable_cores
+
 # How long an example takes depends on what else the machine does. (--hypothesis-profile comes
 # later and wins; Hypothesis' own profile for CI has no deadline either.)
 settings.register_profile("unhurried", settings(), deadline=None)
@@ -21,6 +23,11 @@ settings.register_profile("ci", settings.get_profile("ci"), max_examples=30)
 
 ROWS = 1000
 PATIENCE = 10  # seconds
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """More than there are cores: many tests wait for what they have started."""
+    return -(-usable_cores() * 3 // 2)
 
 
 def pytest_collection_finish() -> None:

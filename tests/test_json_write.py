@@ -605,11 +605,13 @@ def test_duckdb_and_polars_read_the_same(tmp_path: Path):
 class TestJsonLinesContract(SinkContract):
     name = "jsonl"
     table = rich_table()
+    budget = 32 << 20
 
 
 class TestJsonContract(SinkContract):
     name = "json"
     table = rich_table()
+    budget = 32 << 20
 
 
 @pytest.mark.parametrize("suffix", [".jsonl", ".ndjson", ".json", ".jsonl.gz", ".json.zst"])

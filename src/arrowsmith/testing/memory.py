@@ -25,6 +25,7 @@ from arrowsmith.testing.opening import SampleContract
 TIMES = 3  # the data is so many times larger than the budget
 _ROWS = 65_536  # of a batch that is given to a sink
 _MOST = 4 << 20  # bytes that are held of them
+_BULKY = 1.5  # a file may be so many times as large as its rows, which are to exceed the budget too
 
 
 class MemoryContract(SampleContract):
@@ -34,7 +35,7 @@ class MemoryContract(SampleContract):
         budget: bytes that reading a large file may take.
     """
 
-    budget: int = 64 << 20
+    budget: int = 32 << 20
 
     def large_sample(self, path: Path, nbytes: int) -> None:
         """Write a valid file of about ``nbytes`` to ``path``.
@@ -47,7 +48,9 @@ class MemoryContract(SampleContract):
         name = max(self.samples, key=lambda one: len(self.samples[one]))
         sample = path.with_name(name)
         sample.write_bytes(self.samples[name])
-        feed = RepeatedFeed(self._whole(sample), nbytes)
+        table = self._whole(sample)
+        bulk = len(self.samples[name]) / max(table.nbytes, 1)
+        feed = RepeatedFeed(table, int(nbytes / min(max(bulk, 1), _BULKY)))
         try:
             with quiet():
                 Pipeline(feed, (), path, format=self.name, overwrite=True, budget="1GB").run()
@@ -97,7 +100,7 @@ def watched() -> Iterator[MemoryGauge]:
     over = threading.Event()
 
     def watch() -> None:
-        while not over.wait(0.002):
+        while not over.wait(0.005):
             gauge.sample()
 
     thread = threading.Thread(target=watch, daemon=True)
