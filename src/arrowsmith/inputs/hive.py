@@ -108,6 +108,8 @@ def _is_date(text: str) -> bool:
 
 def _keys(path: str) -> Keys:
     """The keys and values of the directories of a path, in order."""
+    if "=" not in path:
+        return {}
     place = re.split(r"[?#]", path)[0] if path.startswith(("http://", "https://")) else path
     keys: Keys = {}
     for part in place.split("/")[:-1]:

@@ -77,14 +77,19 @@ def probe(source: InputFile) -> ReaderSpec:
 def _probe_all(sources: Sequence[InputFile]) -> list[tuple[ReaderSpec, str | None]]:
     """Each file's reader; of a format that gathers files, what tells of these belongs to them."""
     gathering = [spec for spec in get_catalog().readers().values() if spec.gathers]
-    tells = [any(is_sidecar(source.name, spec) for spec in gathering) for source in sources]
-    plain = [source for source, beside in zip(sources, tells, strict=True) if not beside]
+    beside = {
+        spec.name: {id(source) for source in sources if is_sidecar(source.name, spec)}
+        for spec in gathering
+    }
+    tell = set().union(*beside.values())
+    plain = [source for source in sources if id(source) not in tell]
     found = dict(zip(map(id, plain), _probe_each(plain), strict=True))
     for spec in gathering:
         if not any(chosen is spec for chosen, _ in found.values()):
             continue
         for source in sources:
-            if is_sidecar(source.name, spec) or source.name.lower().endswith(spec.extensions):
+            own = id(source) in beside[spec.name]
+            if own or source.name.lower().endswith(spec.extensions):
                 found[id(source)] = spec, None
     rest = [source for source in sources if id(source) not in found]
     found.update(zip(map(id, rest), _probe_each(rest), strict=True))

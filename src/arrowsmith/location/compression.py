@@ -35,6 +35,8 @@ _MAGICS: dict[str, tuple[bytes, ...]] = {
     "xz": (b"\xfd7zXZ\x00",),
     "lz4": (b"\x04\x22\x4d\x18",),
 }
+_SKIPPABLE = range(0x50, 0x60)  # first bytes of such a frame
+_FIRST = {magic[0] for magics in _MAGICS.values() for magic in magics} | set(_SKIPPABLE)
 _PADDED = ("gzip", "xz")  # zero bytes may stand behind a member
 _LOOKED_AT = 16  # bytes, more than any magic has
 _SKIPPABLE_FRAMES = 64  # so many may stand before the first frame that tells zstd from lz4
@@ -61,9 +63,9 @@ def format_suffix(path: str | os.PathLike[str]) -> tuple[str, str | None]:
 
 def peeled_name(path: str) -> str:
     """The last part of a path without a compression suffix."""
-    name = os.path.basename(path)
-    root, suffix = os.path.splitext(name)
-    return root if suffix.lower() in SUFFIXES else name
+    name = path.rpartition("/")[2]
+    root, dot, suffix = name.rpartition(".")
+    return root if root.strip(".") and (dot + suffix).lower() in SUFFIXES else name
 
 
 def detect(read_at: ReadAt, path: str) -> str | None:
@@ -73,14 +75,14 @@ def detect(read_at: ReadAt, path: str) -> str | None:
     the skippable frames that zstd and lz4 share.
     """
     head = read_at(0, _LOOKED_AT)
+    if len(head) == _LOOKED_AT and head[0] not in _FIRST:
+        return None  # most files, at once
     offset = 0
     for _ in range(_SKIPPABLE_FRAMES):
         for compression, magics in _MAGICS.items():
             if head.startswith(magics) and (offset == 0 or compression in ("zstd", "lz4")):
                 return compression
         if not _is_skippable(head):
-            if not offset and len(head) == _LOOKED_AT:
-                return None  # most files, at once
             break
         offset += 8 + int.from_bytes(head[4:8], "little")
         head = read_at(offset, _LOOKED_AT)
@@ -92,7 +94,7 @@ def detect(read_at: ReadAt, path: str) -> str | None:
 
 
 def _is_skippable(head: bytes) -> bool:
-    return len(head) >= 8 and head[0] & 0xF0 == 0x50 and head[1:4] == b"\x2a\x4d\x18"
+    return len(head) >= 8 and head[0] in _SKIPPABLE and head[1:4] == b"\x2a\x4d\x18"
 
 
 # --- reading -------------------------------------------------------------------------------------

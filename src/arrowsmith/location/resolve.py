@@ -223,7 +223,7 @@ def _files_below(folder: str) -> list[str]:
     passed_over = False
     for one in _folders_below(folder, (".", "_")):
         for entry in _entries(one):
-            if entry.name.startswith((".", "_")):
+            if entry.name[0] in "._":
                 passed_over = True
             elif _tells(entry.is_file, entry):
                 found.append(os.path.join(one, entry.name))
@@ -234,7 +234,7 @@ def _files_below(folder: str) -> list[str]:
         raise SourceEmpty("the directory has no files", path=folder, hint=hint)
     there = set(found)  # an index of records beside its file is no data
     data = [one for one in found if not one.endswith(".index") or one[:-6] not in there]
-    return sorted(data, key=os.fsencode)
+    return _sorted(data)
 
 
 # --- patterns ------------------------------------------------------------------------------------
@@ -254,7 +254,12 @@ def _matching(pattern: str) -> list[str]:
             only_empty = error
     if not found:
         raise only_empty or SourceNotFound("no file matches", path=pattern)
-    return sorted(found, key=os.fsencode)
+    return _sorted(found)
+
+
+def _sorted(paths: Iterable[str]) -> list[str]:
+    """By their bytes."""
+    return sorted(paths, key=None if all(map(str.isascii, paths)) else os.fsencode)
 
 
 def _walk_pattern(pattern: str) -> Iterable[str]:
