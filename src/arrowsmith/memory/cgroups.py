@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 _ROOT = Path("/sys/fs/cgroup")
@@ -69,7 +70,8 @@ class Cgroup:
 
     def _text(self, name: str) -> str:
         try:
-            return (self.folder / name).read_text()
+            with open(f"{self.folder}/{name}") as file:
+                return file.read()
         except (OSError, ValueError):
             return ""
 
@@ -82,11 +84,15 @@ def memory_cgroups(root: Path = _ROOT, own: Path = _OWN) -> list[Cgroup]:
         own: tells where in them the process is.
     """
     try:
-        lines = own.read_text().splitlines()
+        return list(_from_own_to_root(own.read_text(), root))
     except OSError:
         return []
+
+
+@lru_cache(maxsize=16)
+def _from_own_to_root(text: str, root: Path) -> tuple[Cgroup, ...]:
     found = []
-    for line in lines:
+    for line in text.splitlines():
         _, controllers, path = line.split(":", 2)
         if controllers == "":
             base, version = root, 2
@@ -99,4 +105,4 @@ def memory_cgroups(root: Path = _ROOT, own: Path = _OWN) -> list[Cgroup]:
             found.append(Cgroup(level, version))
             if level == base:
                 break
-    return found
+    return tuple(found)
