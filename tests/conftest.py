@@ -30,9 +30,10 @@ def pytest_xdist_auto_num_workers() -> int:
     return -(-usable_cores() * 3 // 2)
 
 
-def pytest_collection_finish() -> None:
-    """Leave the many thousand collected tests out of every later collection of garbage, which the
-    tests of leaks ask for often."""
+@pytest.fixture(scope="module", autouse=True)
+def what_stays_is_left_alone() -> None:
+    """Leave the many thousand collected tests, and what modules before this one have imported, out
+    of every later collection of garbage, which the tests of leaks ask for often."""
     gc.collect()
     gc.freeze()
 

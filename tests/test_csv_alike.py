@@ -57,7 +57,7 @@ def _pairs(draw: st.DrawFn) -> tuple[bytes, bytes]:
     return first.encode(), (bom + second).encode()
 
 
-@settings(max_examples=250, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(pair=_pairs(), options=st.sampled_from([{}, {"types": {"b": "string"}}, {"header": True}]))
 def test_what_is_found_is_what_would_be_found_alone(pair, options, tmp_path):
     for name, data in zip(("1.csv", "2.csv"), pair, strict=True):

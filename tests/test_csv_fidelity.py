@@ -182,14 +182,14 @@ def read_all(written: Written, **options: object) -> pa.Table:
 
 
 @given(files(), st.sampled_from([16, 40, 1 << 20]), st.sampled_from([16, 64, 1 << 20]))
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_no_value_changes(written: Written, range_bytes: int, sample_bytes: int) -> None:
     found = read_all(written, range_bytes=range_bytes, sample_bytes=sample_bytes)
     check(found, written)
 
 
 @given(files(), st.sampled_from([16, 40, 1 << 20]))
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_full_inference_never_conflicts(written: Written, range_bytes: int) -> None:
     reader = opened(
         written.text, delimiter=written.delimiter, quote=written.quote, header=True,
@@ -199,7 +199,7 @@ def test_full_inference_never_conflicts(written: Written, range_bytes: int) -> N
 
 
 @given(files(), st.sampled_from([16, 40, 1 << 20]))
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_text_is_what_the_csv_module_reads(written: Written, range_bytes: int) -> None:
     found = read_all(written, infer="none", range_bytes=range_bytes)
     rows = [["" if v is None else v for v in row.values()] for row in found.to_pylist()]
@@ -279,7 +279,7 @@ def test_leading_zeros_in_a_text_column_leave_the_numbers_alone() -> None:
     st.sampled_from([16, 17, 23, 64]),
     st.booleans(),
 )
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=160, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_messy_text_is_the_same_in_ranges_of_any_size(
     parts: list[str], range_bytes: int, seekable: bool
 ) -> None:

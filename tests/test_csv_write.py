@@ -305,7 +305,7 @@ TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=8
     st.sampled_from(["lf", "crlf"]),
     st.sampled_from(["minimal", "all"]),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_any_text_comes_back_through_pyarrow(rows, delimiter, line_end, quoting):
     kinds = {"a": pa.string(), "b": pa.int64()}
     table = pa.table(

@@ -167,7 +167,7 @@ def as_text(value: object) -> str | None:
 
 
 @given(st.lists(SCALARS, min_size=1, max_size=30))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_any_scalar_as_text(values):
     text = "".join(f'{{"v":{json.dumps(v, ensure_ascii=False)},"n":1}}\n' for v in values)
     found = table(lines(text, types={"v": "string", "n": "string"}))

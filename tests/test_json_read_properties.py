@@ -170,7 +170,7 @@ SIZES = st.sampled_from([16, 40, 1 << 20])
 
 
 @given(records(), SIZES, SIZES, st.sampled_from(["\n", "\r\n", "\n\n", " \n "]), st.booleans())
-@settings(max_examples=300, suppress_health_check=SLOW)
+@settings(max_examples=120, suppress_health_check=SLOW)
 def test_lines(wanted, range_bytes, sample_bytes, end, seekable):
     text = end.join(written(record) for record in wanted) + end
     options = {"range_bytes": range_bytes, "sample_bytes": sample_bytes}
@@ -185,7 +185,7 @@ def test_lines(wanted, range_bytes, sample_bytes, end, seekable):
     st.sampled_from(["", " ", "\n", "\r\n  "]),
     st.booleans(),
 )
-@settings(max_examples=300, suppress_health_check=SLOW)
+@settings(max_examples=120, suppress_health_check=SLOW)
 def test_other_shapes(wanted, range_bytes, sample_bytes, shape, space, seekable):
     options = {"range_bytes": range_bytes, "sample_bytes": sample_bytes}
     parts = [written(record, space) for record in wanted]
@@ -201,7 +201,7 @@ def test_other_shapes(wanted, range_bytes, sample_bytes, shape, space, seekable)
 
 
 @given(records(), SIZES)
-@settings(max_examples=150, suppress_health_check=SLOW)
+@settings(max_examples=60, suppress_health_check=SLOW)
 def test_full_inference_never_conflicts(wanted, range_bytes):
     text = "\n".join(written(record) for record in wanted)
     reader = lines(text, infer="full", range_bytes=range_bytes, sample_bytes=16)
@@ -209,7 +209,7 @@ def test_full_inference_never_conflicts(wanted, range_bytes):
 
 
 @given(records(), st.randoms(use_true_random=False), st.sampled_from([16, 1 << 20]))
-@settings(max_examples=200, suppress_health_check=SLOW)
+@settings(max_examples=80, suppress_health_check=SLOW)
 def test_bad_lines_are_left_out_alone(wanted, chance: random.Random, range_bytes):
     bad = ['{"a":1', "[1]", "null", '{"a":NaN}', '{"a":1,"a":2}', '{"a":"\\ud800"}', "x", "1 2"]
     parts = [(written(record), True) for record in wanted]

@@ -120,7 +120,7 @@ def outcome(make: Any, text: str, columns: list[int] | None, **options: object) 
     st.sampled_from([100, 1 << 20]),
     st.sampled_from(["conflict", "ignore"]),
 )
-@settings(max_examples=400, suppress_health_check=SLOW, deadline=None)
+@settings(max_examples=160, suppress_health_check=SLOW, deadline=None)
 def test_both_ways_give_the_same(text, columns, make, sample_bytes, range_bytes, unknown):
     options = {
         "sample_bytes": sample_bytes, "range_bytes": range_bytes, "unknown_fields": unknown,
@@ -202,7 +202,7 @@ def test_columns_that_are_not_read_are_checked():
 
 
 @given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1, max_size=40))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_every_double_is_the_nearest(numbers):
     text = "".join(f'{{"x":{number!r}}}\n' for number in [0.5, *numbers])
     found = table(lines(text, types={"x": "double"}))["x"].to_pylist()

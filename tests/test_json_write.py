@@ -549,7 +549,7 @@ def without_nulls(value: Any) -> Any:
 
 
 @given(tables(), st.integers(0, 3), st.integers(1, 4))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_any_nested_table_comes_back(table, start, size):
     rows = table.to_pylist()
     whole = written(table)

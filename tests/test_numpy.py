@@ -104,7 +104,7 @@ scalars = st.one_of(
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data(), fortran=st.booleans())
 def test_numbers_of_any_type_shape_and_order(tmp_path, data, fortran):
     shape = data.draw(hnp.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=5))
@@ -124,7 +124,7 @@ texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=6).map(
 )
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
 @given(values=st.lists(texts, max_size=8), order=st.sampled_from("<>"))
 def test_texts(tmp_path, values, order):
     width = max(map(len, values), default=1) + 1
@@ -480,7 +480,7 @@ def test_a_column_of_each_type(tmp_path, name, column):
     assert found.to_pylist() == array.to_pylist()
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_what_is_written_is_what_numpy_reads(tmp_path, data):
     count = data.draw(st.integers(0, 9))

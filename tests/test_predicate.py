@@ -134,7 +134,7 @@ def judged(text: str, batch: pa.RecordBatch) -> list[bool]:
 
 
 @given(EXPRESSIONS, ROWS)
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_masks_equal_those_of_duckdb(text, rows):
     batch = pa.RecordBatch.from_pylist(rows, SCHEMA)
     predicate = parse_predicate(text, SCHEMA)
@@ -172,7 +172,7 @@ NAN_ROWS = st.lists(
 
 
 @given(EXPRESSIONS, NAN_ROWS, st.sets(st.sampled_from(SCHEMA.names), max_size=2))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=160, deadline=None)
 def test_pruning_never_drops_a_matching_row(text, rows, drop):
     batch = pa.RecordBatch.from_pylist(rows, SCHEMA)
     predicate = parse_predicate(text, SCHEMA)
@@ -400,7 +400,7 @@ def test_a_name_that_two_columns_bear_is_refused():
 
 
 @given(st.text("idlang()='\"`<>!, \n0123.eE+-andornotisnull%_é\0\\", max_size=40))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 def test_any_text_parses_or_is_a_predicate_error(text):
     with contextlib.suppress(PredicateError):
         parse_predicate(text, SCHEMA)

@@ -167,7 +167,7 @@ EXAMPLES = st.builds(
 )
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=60)
 @given(payloads=st.lists(EXAMPLES, min_size=1, max_size=30))
 def test_any_example_is_read_as_the_reference_reads_it(
     tmp_path_factory: pytest.TempPathFactory, payloads: list[bytes]
