@@ -681,11 +681,11 @@ def test_nothing_is_appended_to_an_array(tmp_path):
 @pytest.mark.parametrize("suffix", [".jsonl", ".json"])
 @pytest.mark.parametrize("threads", [1, 4])
 def test_a_run_stays_within_its_budget(tmp_path, suffix, threads):
-    source = inputs.parquet(tmp_path / "in.parquet", count=3 << 20)
+    source = inputs.parquet(tmp_path / "in.parquet", count=2 << 20)
     given = {"source": str(source), "target": str(tmp_path / f"out{suffix}")}
     run = measure("write", {**given, "budget": 64 * MB, "threads": threads})
     assert run.code == 0, run.stderr
-    assert Path(given["target"]).stat().st_size > 4 * 64 * MB
+    assert Path(given["target"]).stat().st_size > 2 * 64 * MB
     assert run.growth <= 64 * MB
 
 
