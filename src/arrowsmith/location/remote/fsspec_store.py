@@ -13,7 +13,7 @@ from arrowsmith.location.remote.url import Url
 
 T = TypeVar("T")
 
-_KNOWN = "s3, gs, http, https, memory, and what fsspec knows with its packages (abfs, hf, sftp ...)"
+_KNOWN = "s3, gs, http, https, memory, and what fsspec knows with its packages (abfs, hf ...)"
 
 
 class FsspecStore:
