@@ -153,6 +153,15 @@ def test_other_libraries_take_it_as_it_is(mapped, table):
     assert pa.table(mapped).equals(table)
 
 
+def test_a_file_that_is_larger_than_memory(table, tmp_path, monkeypatch):
+    """What is said to be: the kernel is told of another use, and the rows are the same."""
+    monkeypatch.setattr("arrowsmith.dataset.mapped.machine_memory", lambda: 1000)
+    rows = arrowsmith.open(arrow_file(table, tmp_path / "t.arrow")).mapped()
+    assert rows.take([ROWS - 1, 0]).to_pylist() == table.take([ROWS - 1, 0]).to_pylist()
+    assert rows.to_table() == table
+    assert is_over(rows.to_table(), rows.path)
+
+
 def test_nothing_is_copied(mapped, table):
     assert is_over(mapped.to_table(), mapped.path)
     assert is_over(mapped[5:910], mapped.path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import mmap
 import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Self, TypeAlias, overload
@@ -18,6 +19,7 @@ from arrowsmith.cache import KEY_METADATA, LABEL_METADATA, HeldFile
 from arrowsmith.errors import DataError, SourceChanged, SourceNotFound, UsageError
 from arrowsmith.kernels.arrays import int64_array
 from arrowsmith.kernels.rows import taken
+from arrowsmith.memory import machine_memory
 
 Numbers: TypeAlias = Sequence[int] | npt.NDArray[Any] | pa.Array | pa.ChunkedArray
 
@@ -53,10 +55,18 @@ class Mapped:
         status = os.fstat(fd)
         self.path = path
         # The mapping keeps a copy of the descriptor, and with it the mark of a file in use.
-        buffer = pa.py_buffer(mmap.mmap(fd, 0, access=mmap.ACCESS_READ))
+        mapping = mmap.mmap(fd, 0, access=mmap.ACCESS_READ)
+        # Rows here and there touch a page for each of their columns. What fits in memory is brought
+        # in by huge pages, or the kernel would map every small one by itself from then on. Of what
+        # does not, no more is read at first than tells where its batches are.
+        fits = len(mapping) <= machine_memory() // 2
+        _advise(mapping, "MADV_HUGEPAGE" if fits else "MADV_RANDOM")
+        buffer = pa.py_buffer(mapping)
         options = pa.ipc.IpcReadOptions(use_threads=False)
         file = pa.ipc.open_file(pa.BufferReader(buffer), options=options)
         found = [file.get_batch(number) for number in range(file.num_record_batches)]
+        if not fits:
+            _advise(mapping, "MADV_NORMAL")
         batches = [batch for batch in found if batch.num_rows]
         metadata = dict(file.schema.metadata or {})
         self.key = metadata.pop(KEY_METADATA, b"").decode("ascii", "replace")
@@ -261,6 +271,14 @@ class Mapped:
         back = np.empty(len(order), dtype=np.int64)
         back[order] = np.arange(len(order))
         return taken(merged, int64_array(back))
+
+
+def _advise(mapping: mmap.mmap, name: str) -> None:
+    """Tell the kernel how a mapping is going to be used, where it takes that."""
+    advice = getattr(mmap, name, None)
+    if advice is not None:
+        with suppress(OSError):
+            mapping.madvise(advice)
 
 
 def _as_numbers(which: Numbers) -> npt.NDArray[np.integer[Any]]:
