@@ -120,14 +120,14 @@ def _made(
         if name == "text":
             arrays.append(interner.encoded(rows.text) if interner is not None else rows.text)
         elif name == "source":
-            arrays.append(named(piece.source, len(rows.starts)))
+            arrays.append(named(piece.source, len(rows.offsets)))
         elif name == "offset":
-            arrays.append(int64_array(rows.starts + np.int64(piece.offset)))
+            arrays.append(int64_array(rows.offsets))
         else:
             arrays.append(int64_array(rows.numbers))
     if arrays:
         return pa.RecordBatch.from_arrays(arrays, schema=schema)
-    return empty_rows(len(rows.starts), schema)
+    return empty_rows(len(rows.offsets), schema)
 
 
 def empty_rows(count: int, schema: pa.Schema) -> pa.RecordBatch:

@@ -21,7 +21,6 @@ from arrowsmith.formats.text.layout import (
     Bytes,
     Marks,
     Numbers,
-    Places,
     Spans,
     blocks,
     filled,
@@ -46,12 +45,12 @@ class Rows:
 
     Attributes:
         text: None where it was not asked for.
-        starts: of each row in the range's bytes.
+        offsets: of each row in the source.
         numbers: of the line that each begins with, or of the block.
     """
 
     text: pa.StringArray | None
-    starts: Places
+    offsets: Numbers
     numbers: Numbers
 
 
@@ -71,7 +70,8 @@ def rows_of(piece: Range, options: TextReadOptions, ctx: RunContext, *, with_tex
         piece.counted(marks.count)
     if sound is not None:
         spans = _spans(data, piece, piece.coding, options, marks)
-        return Rows(_gathered(data, spans) if with_text else None, spans.starts, spans.numbers)
+        text = _gathered(data, spans) if with_text else None
+        return Rows(text, spans.starts + np.int64(piece.offset), spans.numbers)
     return _decoded(data, piece, options, ctx, with_text, marks)
 
 
@@ -103,8 +103,8 @@ def _split(text: pa.StringArray, piece: Range) -> Rows:
         piece.counted(len(found) - 1)
     # each value lacks the line end that was behind it
     before = np.frombuffer(found.buffers()[1], np.int32)[: len(found)]
-    starts = np.add(before, np.arange(len(found), dtype=np.int32), dtype=np.int32)
-    return Rows(found, starts, np.arange(piece.line, piece.line + len(found)))
+    offsets = before + np.arange(piece.offset, piece.offset + len(found))
+    return Rows(found, offsets, np.arange(piece.line, piece.line + len(found)))
 
 
 def _spans(
@@ -159,7 +159,7 @@ def _decoded(
             texts = _gathered(data, raw)
     if with_text and texts is None:
         texts = _one_by_one(view, raw, piece.coding)
-    return Rows(texts, raw.starts, raw.numbers)
+    return Rows(texts, raw.starts + np.int64(piece.offset), raw.numbers)
 
 
 def _alike(text: str, raw: Spans, piece: Range, options: TextReadOptions) -> pa.StringArray | None:
