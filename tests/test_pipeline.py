@@ -619,48 +619,35 @@ def test_a_conflict_that_no_widening_mends_is_told(tmp_path):
 
 
 class _FailsAfterTheLimit(TableFeed):
-    """Two tasks; the source fails once the second was dropped since the limit was reached."""
+    """Fails while its second task is drawn, once its first was closed since the limit is reached."""
 
     def tasks(self, request):
-        admitted, dropped, failing = (threading.Event() for _ in range(3))
-
-        class Second:
-            cost = 0
-
-            def read(self):
-                return self
-
-            def __next__(self):
-                raise AssertionError("the only worker is busy with the first task until the limit")
-
-            def close(self):
-                dropped.set()
-                assert failing.wait(30)
-
+        drawing, ended = threading.Event(), threading.Event()
         [first] = super().tasks(request)
 
         class First:
             cost = 0
 
             def read(self):
-                assert admitted.wait(30)
-                yield from first.read()
+                assert drawing.wait(30)
+                try:
+                    yield from first.read()
+                finally:
+                    ended.set()
 
         yield First()
-        yield Second()
-        admitted.set()
-        assert dropped.wait(30)
-        failing.set()
+        drawing.set()
+        assert ended.wait(30)
         raise DataError("the source fails behind the limit")
 
 
 def test_a_source_that_fails_behind_the_limit_is_not_heard(tmp_path):
-    """Many times, since it takes the source to be faster than the worker."""
+    """Many times, since it takes the source to be faster than the other worker."""
 
     def run():
         for number in range(100):
             feed = _FailsAfterTheLimit(pa.table({"a": [1, 2, 3]}), rows=10)
-            config = PipelineConfig(worker_threads=1)
+            config = PipelineConfig(worker_threads=2)
             Pipeline(feed, [limit(2)], tmp_path / f"{number}.arrow", config=config).run()
 
     runs = threading.Thread(target=run, daemon=True)

@@ -305,6 +305,16 @@ def test_a_writer_that_stalls_does_not_keep_a_run_from_ending(no_leaks):
         assert ds.head(1).num_rows == 1
 
 
+@pytest.mark.parametrize("suffix", ["parquet", "npy"])
+def test_a_limit_does_not_wait_for_a_writer_that_stalls(suffix, tmp_path):
+    """NumPy's sink asks whether the run was cancelled when it completes the file."""
+    target = tmp_path / f"out.{suffix}"
+    with piped(b"a\n" + b"1\n" * 500_000, hold=True) as fd:
+        done = run("convert", "-", target, "--limit", 3, "--from", "csv", stdin=fd)
+    assert done.returncode == 0, done.stderr
+    assert arrowsmith.open(target).to_table().num_rows == 3
+
+
 def unread(fd: int) -> int:
     return struct.unpack("i", fcntl.ioctl(fd, termios.FIONREAD, b"\0" * 4))[0]
 

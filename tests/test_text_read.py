@@ -146,6 +146,27 @@ def test_dictionary_is_shared(tmp_path: Path) -> None:
     assert found == [f"value {n}" for n in range(5000)]
 
 
+@pytest.mark.parametrize("ending", [b"", b"\xff\n", b"\xff\n" * 2000])
+def test_bad_lines_are_told_with_a_dictionary_too(tmp_path: Path, ending: bytes) -> None:
+    """Its batches are made while tasks are drawn, before anybody has one to advance."""
+    path = tmp_path / "a.txt"
+    path.write_bytes(
+        b"".join(b"%d %s\n" % (n, b"\xfe" * (n % 700 == 3)) for n in range(5000)) + ending
+    )
+    told = []
+    for number, shared in enumerate((False, True)):
+        rejects = tmp_path / f"{number}.jsonl"
+        ds = arrowsmith.open(
+            path, encoding="utf-8", dictionary=shared, range_bytes="1KB",
+            on_error="quarantine", rejects=str(rejects),
+        )  # fmt: skip
+        stats = arrowsmith.RunStats()
+        rows = sum(batch.num_rows for batch in ds.batches(stats=stats))
+        told.append((rows, stats.rejected, rejects.read_bytes()))
+    assert told[0] == told[1]
+    assert told[0][1] == 8 + ending.count(b"\n")
+
+
 # --- encodings -----------------------------------------------------------------------------------
 
 

@@ -65,6 +65,10 @@ class Context:
         for call in self._on_cancel:
             call()
 
+    def resume(self) -> None:
+        """Take a cancel back: what it had to end has ended."""
+        self._cancelled.clear()
+
     def on_cancel(self, call: Callable[[], None]) -> None:
         """Have ``cancel()`` call this as well: it ends what may wait for long."""
         self._on_cancel.append(call)

@@ -33,6 +33,8 @@ class Board:
         uncut: bytes of that batch.
         flushing: ``cuts`` are the last.
         draining: a worker is putting in order.
+        drawing: a worker is drawing a task from the source.
+        offered: the task that was drawn last and waits for room.
         exhausted: no further task will come.
         ended: what is left of the input changes nothing any more.
         flushed: no further piece will come.
@@ -49,6 +51,8 @@ class Board:
         self.uncut = 0
         self.flushing = False
         self.draining = False
+        self.drawing = False
+        self.offered: Scan | None = None
         self.exhausted = False
         self.ended = False
         self.flushed = False
@@ -79,12 +83,50 @@ class Board:
         """The consumer has had everything."""
         return self.flushed and not self.output
 
-    def has_room_for(self, cost: int) -> bool:
-        """Whether a task may begin; when nothing else is left to do, the budget does not matter."""
+    @property
+    def may_draw(self) -> bool:
+        """Whether another task may be drawn from the source.
+
+        Drawing may take as long as a pipe is silent. So nobody begins to while the first task or
+        the output only waits for the consumer: nobody else might be there to go on with it then.
+        """
+        if self.drawing or self.exhausted or self.offered is not None or self.over:
+            return False
+        if self.cuts is not None or len(self.scans) > self._ahead:
+            return False
+        return not self.scans or self.scans[0].busy or self.scans[0].finished
+
+    @property
+    def may_admit(self) -> bool:
+        """Whether the task that was drawn last may begin; when nothing else is left to do, the
+        budget does not matter."""
+        if self.offered is None or self.over:
+            return False
         if not self.scans:
-            return self._ledger.may_admit(cost) or self._drained
-        ahead = int(self.level * self._crew.ahead)
-        return len(self.scans) <= ahead and self._ledger.may_admit(cost)
+            return self._ledger.may_admit(self.offered.cost) or self._drained
+        return len(self.scans) <= self._ahead and self._ledger.may_admit(self.offered.cost)
+
+    @property
+    def _ahead(self) -> int:
+        return int(self.level * self._crew.ahead)
+
+    def offer(self, scan: Scan) -> None:
+        """Take what was drawn: a task, or a failure or the end, after which no other comes."""
+        if scan.finished:
+            self.exhausted = True
+            self.scans.append(scan)
+        else:
+            self.offered = scan
+
+    def admitted(self) -> Scan | None:
+        """The task that was drawn last, which begins now, or None if there is none or no room."""
+        if not self.may_admit:
+            return None
+        scan, self.offered = self.offered, None
+        assert scan is not None
+        self._ledger.used += scan.cost
+        self.scans.append(scan)
+        return scan
 
     @property
     def has_ordered_work(self) -> bool:
@@ -111,7 +153,13 @@ class Board:
     def has_work(self) -> bool:
         """There is something that a worker may take up."""
         ordered = not self.draining and self.has_ordered_work
-        return ordered or self.may_encode or self.next_scan() is not None
+        return (
+            ordered
+            or self.may_encode
+            or self.next_scan() is not None
+            or self.may_admit
+            or self.may_draw
+        )
 
     def next_scan(self) -> Scan | None:
         """The first task that may give a batch."""

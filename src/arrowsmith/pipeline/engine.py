@@ -1,9 +1,9 @@
 """The runner: source -> workers -> ordered output -> consumer, inside a memory budget.
 
-One thread draws scan tasks from the source. Workers advance the tasks batch by batch, apply the
+Workers draw scan tasks from the source, one at a time, advance the tasks batch by batch, apply the
 stateless steps, and encode finished chunks. The output of the tasks is put in order by whichever
 worker completes the next piece of it. The consumer, a sink's thread or the caller's loop, takes the
-results in order.
+results in order. (A thread of its own for the source costs a switch to it and back for each task.)
 
 Nobody blocks while holding memory that others wait for: a worker only picks up work that the budget
 has room for; chunks come before batches, since encoding frees memory; and the first task in order
@@ -32,7 +32,7 @@ from arrowsmith.pipeline.signals import Signals
 from arrowsmith.pipeline.tail import Tail, split_steps
 from arrowsmith.pipeline.track import Track
 from arrowsmith.pipeline.watch import Watch
-from arrowsmith.plugin.protocols import BoundTransform, Chunk, ScanTask
+from arrowsmith.plugin.protocols import BoundTransform, Chunk, Reject, ScanTask
 
 _SAMPLING = 0.02  # seconds: an encoding is long enough to peak between two calls of a worker
 
@@ -41,7 +41,7 @@ class Engine:
     """Runs scan tasks to an ordered output, as a context manager: leaving it ends all threads.
 
     Args:
-        tasks: the source's tasks in order, drawn lazily by one thread.
+        tasks: the source's tasks in order, drawn lazily, by one thread at a time.
         steps: bound transforms, applied in turn.
         context: carries the budget and cancellation.
         config: threads and queue sizes.
@@ -98,7 +98,6 @@ class Engine:
             return self
         self._feel()
         try:
-            self._spawn(self._source_loop, "source")
             for number in range(self._config.threads):
                 self._spawn(partial(self._worker_loop, number), f"worker-{number}")
             self._watch.start()
@@ -116,16 +115,20 @@ class Engine:
             self._board.stopped = True
             self._signals.wake_all()
             self._signals.woken.notify_all()
-        if not self._board.finished:
+            finished, drawing = self._board.finished, self._board.drawing
+        if drawing or not finished:  # be it that behind a limit a pipe is silent
             self._context.cancel()
         current = threading.current_thread()
         for thread in self._threads:
             if thread is not current:
                 thread.join()
+        if finished:
+            self._context.resume()  # the sink has its target to complete
         self._watch.end()
         for scan in self._board.scans:
             close(scan.iterator)
         self._board.scans.clear()
+        self._board.offered = None
         self._board.jobs.clear()
         self._board.output.clear()
         close(self._board.cuts)
@@ -147,8 +150,12 @@ class Engine:
     def deliveries(self) -> Iterator[tuple[Part, Any]]:
         """The ordered output with the file that each piece belongs to; None ends a file."""
         board = self._board
+        held = 0
         while True:
             with self._lock:
+                if held:
+                    self._ledger.used -= held
+                    self._signals.changed()
                 while not (board.broken or board.finished or board.next_ready):
                     self._signals.ready.wait()
                 if board.failure is not None:
@@ -168,48 +175,7 @@ class Engine:
                 self._signals.changed()
             assert slot.part is not None
             yield slot.part, slot.value
-            slot.value = None
-            with self._lock:
-                self._ledger.used -= slot.nbytes
-                self._signals.changed()
-
-    # --- the source ------------------------------------------------------------------------------
-
-    def _source_loop(self) -> None:
-        try:
-            while not self._board.over:
-                began = time.perf_counter()
-                task = next(self._tasks, None)
-                with self._lock:
-                    self._stats.seconds["read"] += time.perf_counter() - began
-                if task is None:
-                    break
-                self._ledger.check("one piece of the input", task.cost)
-                if not self._admit(Scan(task)):
-                    return
-        except BaseException as error:
-            with self._lock:
-                if not self._board.over:  # behind a limit nobody waits for it
-                    self._board.scans.append(Scan.failed(at_stage(error, "read")))
-        with self._lock:
-            self._board.exhausted = True
-            self._signals.changed()
-
-    def _admit(self, scan: Scan) -> bool:
-        """Wait until the budget has room for another task; False if the run ended before."""
-        began = time.perf_counter()
-        with self._lock:
-            self._signals.offered = scan.cost
-            while not (self._board.over or self._board.has_room_for(scan.cost)):
-                self._signals.room.wait()
-            self._signals.offered = None
-            self._stats.blocked += time.perf_counter() - began
-            if self._board.over:
-                return False
-            self._ledger.used += scan.cost
-            self._board.scans.append(scan)
-            self._signals.changed()
-            return True
+            slot.value, held = None, slot.nbytes
 
     # --- the workers -----------------------------------------------------------------------------
 
@@ -241,15 +207,52 @@ class Engine:
                     self._ledger.encoding += 1
                     self._ledger.used += self._ledger.encode_cost(slot.nbytes)
                     return partial(self._encode_slot, slot)
-                scan = board.next_scan()
+                scan = board.next_scan() or self._admitted()
                 if scan is not None:
                     scan.busy = scan.started = True
                     return partial(self._advance, scan)
+                if board.may_draw:
+                    board.drawing = True
+                    return self._draw
                 if board.flushed and not board.jobs:
                     return None
                 self._signals.idle += 1
                 self._signals.work.wait()
                 self._signals.idle -= 1
+
+    def _draw(self) -> None:
+        """Draw the next task from the source, and advance it at once if there is room for it."""
+        board = self._board
+        began = time.perf_counter()
+        rejects: list[Reject] = []
+        try:
+            with self._context.collecting(rejects):
+                task = next(self._tasks, None)
+            if task is not None:
+                self._ledger.check("one piece of the input", task.cost)
+            scan = Scan(task)
+        except BaseException as error:
+            scan = Scan.failed(at_stage(error, "read"))
+        if rejects:
+            scan.outputs.appendleft(Drawn(rejects=rejects))
+        with self._lock:
+            self._stats.seconds["read"] += time.perf_counter() - began
+            board.drawing = False
+            if not board.over:  # behind a limit nobody waits for it
+                board.offer(scan)
+            admitted = self._admitted()
+            if admitted is not None:
+                admitted.busy = admitted.started = True
+            self._signals.changed()
+        if admitted is not None:
+            self._advance(admitted)
+
+    def _admitted(self) -> Scan | None:
+        """The task that was drawn last, once there is room for it."""
+        scan = self._board.admitted()
+        if scan is not None:
+            self._stats.blocked += time.perf_counter() - scan.drawn
+        return scan
 
     def _advance(self, scan: Scan) -> None:
         """Draw one batch from a task and run the stateless steps over it."""
@@ -299,9 +302,7 @@ class Engine:
 
     def _move(self) -> None:
         board = self._board
-        while True:
-            if board.cuts is not None and not self._put_cuts():
-                return
+        while board.cuts is None or self._put_cuts():
             with self._lock:
                 scan = board.scans[0] if board.scans and not board.over else None
                 if scan is None and board.exhausted and not (board.scans or board.flushed):
@@ -316,18 +317,18 @@ class Engine:
                 if drawn is None:
                     self._track.passed(board.scans.popleft().mark)
                     self._signals.changed()
-            if drawn is not None:
-                self._take_in(drawn)
+            if drawn is not None and not self._take_in(drawn):
+                return
 
-    def _take_in(self, drawn: Drawn) -> None:
-        """Run the ordered steps on what was drawn, and begin to cut it."""
+    def _take_in(self, drawn: Drawn) -> bool:
+        """Run the ordered steps on what was drawn, and begin to cut it; see ``_go_on``."""
         if drawn.rejects:
             self._stats.rejected += len(drawn.rejects)
             self._rejects.write(drawn.rejects)
         if drawn.failure is not None:
             raise drawn.failure
         if drawn.batch is None:
-            return
+            return True
         began = time.perf_counter()
         with staged("transform"):
             batch = self._tail.step(drawn.batch)
@@ -338,28 +339,36 @@ class Engine:
             self._board.cuts = self._tail.cut(batch)
             if self._tail.enough:
                 self._end_early()
+            return self._go_on()
 
     def _put_cuts(self) -> bool:
         """Cut on, until all is cut (True) or the consumer has enough to do for now (False)."""
         board = self._board
         assert board.cuts is not None
         while True:
-            with self._lock:
-                if board.broken or not board.may_cut:
-                    board.draining = False
-                    self._signals.changed()
-                    return False
             held = self._tail.held
             cut = next(board.cuts, None)
+            slot = self._placed(cut) if cut is not None else None
             with self._lock:
                 self._ledger.used += self._tail.held - held
-                if cut is None:
+                if slot is None:
                     board.cuts = None
                     self._ledger.used -= board.uncut
                     board.uncut = 0
                     board.flushed = board.flushing
                     return True
-            self._put(cut)
+                self._put(slot)
+                if not self._go_on():
+                    return False
+
+    def _go_on(self) -> bool:
+        """Whether the next piece may be cut; if not, whoever can shall drain on. Under the lock."""
+        board = self._board
+        if board.may_cut and not board.broken:
+            return True
+        board.draining = False
+        self._signals.changed()
+        return False
 
     def _end_early(self) -> None:
         """Forget what was begun and has not been put in order yet."""
@@ -372,24 +381,24 @@ class Engine:
         self._board.exhausted = True
         self._signals.changed()
 
-    def _put(self, cut: Cut) -> None:
-        """Give the consumer a piece, by way of the encoders where its file has one."""
+    def _placed(self, cut: Cut) -> Slot:
+        """A place in the output for a piece, which is ready if its file has no encoder."""
         slot = Slot(cut)
-        if slot.end:
-            slot.fill(None)
-        else:
-            nbytes = slot.nbytes
-            self._ledger.check("one chunk of the output", nbytes + self._ledger.encode_cost(nbytes))
-            if cut.part.encode is None:
-                slot.fill(slot.take())
-        with self._lock:
-            self._ledger.used += slot.nbytes
-            if not slot.end:
-                self._ledger.expect(slot.nbytes)
-            self._board.output.append(slot)
-            if not slot.ready:
-                self._board.jobs.append(slot)
-            self._signals.changed()
+        nbytes = slot.nbytes
+        self._ledger.check("one chunk of the output", nbytes + self._ledger.encode_cost(nbytes))
+        if slot.end or cut.part.encode is None:
+            slot.fill(slot.take())
+        return slot
+
+    def _put(self, slot: Slot) -> None:
+        """Give it to the consumer, by way of the encoders where it is not ready. Under the lock."""
+        self._ledger.used += slot.nbytes
+        if not slot.end:
+            self._ledger.expect(slot.nbytes)
+        self._board.output.append(slot)
+        if not slot.ready:
+            self._board.jobs.append(slot)
+        self._signals.changed()
 
     # --- threads and failure ---------------------------------------------------------------------
 

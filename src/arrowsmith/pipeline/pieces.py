@@ -55,6 +55,7 @@ class Scan:
 
     Attributes:
         cost: bytes reserved for it until it is finished.
+        drawn: when it was drawn from the source, on the clock of ``time.perf_counter``.
         iterator: gives the batches; None when there are no more.
         outputs: what was drawn and is not yet in order.
         last: bytes of its last batch.
@@ -64,10 +65,21 @@ class Scan:
         finished: nothing more will be appended to ``outputs``.
     """
 
-    __slots__ = ("busy", "cost", "finished", "iterator", "last", "mark", "outputs", "started")
+    __slots__ = (
+        "busy",
+        "cost",
+        "drawn",
+        "finished",
+        "iterator",
+        "last",
+        "mark",
+        "outputs",
+        "started",
+    )
 
     def __init__(self, task: ScanTask | None) -> None:
         self.cost = task.cost if task is not None else 0
+        self.drawn = time.perf_counter()
         self.iterator: Iterator[pa.RecordBatch] | None = task.read() if task is not None else None
         self.outputs: deque[Drawn] = deque()
         self.last = 0
@@ -92,15 +104,14 @@ class Scan:
             assert self.iterator is not None
             with context.collecting(drawn.rejects):
                 drawn.batch = next(self.iterator, None)
-            drawn.read = time.perf_counter() - began
-            stage = "transform"
-            if drawn.batch is not None:
-                drawn.rows, drawn.nbytes = drawn.batch.num_rows, drawn.batch.nbytes
-                with context.collecting(drawn.rejects):
+                drawn.read = time.perf_counter() - began
+                if drawn.batch is not None:
+                    stage = "transform"
+                    drawn.rows, drawn.nbytes = drawn.batch.num_rows, drawn.batch.nbytes
                     for step in steps:
                         drawn.batch = step(drawn.batch)
-                drawn.size = drawn.batch.nbytes if steps else drawn.nbytes
-                drawn.transform = time.perf_counter() - began - drawn.read
+                    drawn.size = drawn.batch.nbytes if steps else drawn.nbytes
+                    drawn.transform = time.perf_counter() - began - drawn.read
         except BaseException as error:
             drawn.failure = at_stage(error, stage)
         try:
@@ -154,16 +165,18 @@ class Slot:
         self.failure = error
         self.ready = True
 
-    def take(self) -> pa.RecordBatch:
-        """The chunk as one batch; the slot lets go of it."""
+    def take(self) -> pa.RecordBatch | None:
+        """The chunk as one batch, None at the end of a file; the slot lets go of it."""
         parts, self.parts = self.parts, []
+        if not parts:
+            return None
         return parts[0] if len(parts) == 1 else pa.concat_batches(parts)
 
     def encoded(self) -> Any:
         """What the consumer gets for the chunk, which is let go of."""
         encode = self.part.encode if self.part is not None else None
         chunk = self.take()
-        return chunk if encode is None else encode(self.first, chunk)
+        return chunk if encode is None or chunk is None else encode(self.first, chunk)
 
     def fill(self, value: Any) -> None:
         """Make ``value`` what the consumer gets."""

@@ -13,20 +13,16 @@ class Signals:
     Attributes:
         lock: the engine's.
         ready: waited on by the consumer.
-        room: by the source.
         work: by workers who are awake.
         woken: by those who are not.
-        offered: what the task that waits for room costs; None while none does.
         idle: how many workers wait for work.
     """
 
     def __init__(self, board: Board) -> None:
         self.lock = threading.RLock()
         self.ready = threading.Condition(self.lock)
-        self.room = threading.Condition(self.lock)
         self.work = threading.Condition(self.lock)
         self.woken = threading.Condition(self.lock)
-        self.offered: int | None = None
         self.idle = 0
         self._board = board
 
@@ -38,12 +34,10 @@ class Signals:
             return
         if board.next_ready or board.finished:
             self.ready.notify_all()
-        if self.offered is not None and (board.over or board.has_room_for(self.offered)):
-            self.room.notify_all()
         if self.idle and (board.flushed or board.has_work):
             self.work.notify_all()
 
     def wake_all(self) -> None:
         """Have everybody who is awake look at the board."""
-        for condition in (self.ready, self.room, self.work):
-            condition.notify_all()
+        self.ready.notify_all()
+        self.work.notify_all()

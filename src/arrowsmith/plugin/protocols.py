@@ -319,8 +319,8 @@ class Reader(Protocol):
 class TaskReader(Protocol):
     """A reader that divides its own work among the workers of one process.
 
-    ``tasks()`` is iterated by one thread, in order, as memory allows; ``read()`` of each task runs
-    on any worker. A reader without it is read split by split, or else by one thread.
+    ``tasks()`` is iterated by one thread at a time, in order, as memory allows; ``read()`` of each
+    task runs on any worker. A reader without it is read split by split, or else by one thread.
     """
 
     def tasks(self, request: ScanRequest) -> Iterator[ScanTask]: ...
