@@ -12,6 +12,7 @@ from arrowsmith.pipeline.output.cuts import Cut
 from arrowsmith.pipeline.pieces import Scan, Slot
 
 _MOST_CUT = 64  # pieces on their way to the consumer: a batch may hold rows of a thousand files
+_MOST_WAITING = 4 << 20  # bytes of batches that the consumer takes as they are
 
 
 class Board:
@@ -170,11 +171,18 @@ class Board:
             return False
         capacity = max(1, int(self.level * self._buffer_capacity))
         if scan is self.scans[0]:
-            roomy = self._ledger.may_advance(scan.last) and len(self.output) < capacity
-            return roomy or self._drained
+            roomy = len(self.output) < capacity and self._waiting < _MOST_WAITING
+            return (roomy and self._ledger.may_advance(scan.last)) or self._drained
         if not scan.started:
             return True  # its cost is reserved since it was admitted
         return len(scan.outputs) < capacity and self._ledger.may_advance(scan.last)
+
+    @property
+    def _waiting(self) -> int:
+        """Bytes of the batches that nobody encodes. More of them would not make the consumer
+        faster, who finds few of them still in the processor's cache."""
+        plain = (slot for slot in self.output if slot.part is not None and not slot.part.encode)
+        return sum(slot.nbytes for slot in plain)
 
     @property
     def _drained(self) -> bool:

@@ -17,7 +17,8 @@ class PipelineConfig:
         batch_rows: ceiling of the rows in a batch between the stages.
         worker_threads: most threads that read, transform and encode; None for one a core. So
             many are awake as the stages keep at work and memory bears.
-        buffer_capacity: batches that may wait between two stages.
+        buffer_capacity: batches that may wait between two stages; for a consumer who takes them as
+            they are, until there are 4 MB of them.
         backpressure_threshold: share of the budget above which no further work is begun.
         memory_check_interval: longest time in seconds between two readings of the process's
             memory, which workers read between their steps as well, and of what machine and
