@@ -119,6 +119,26 @@ def test_few_values_are_counted_exactly(large, found):
     assert column.length == {"min": 6, "mean": 6.0, "max": 6}
 
 
+@pytest.mark.parametrize(
+    "column",
+    [
+        pa.array([1_745_678_901_234_567_890]),
+        pa.array(range(1_745_678_901_234_567_890, 1_745_678_901_234_568_890)),
+        pa.array([datetime.datetime(2024, 1, 1)] * 3, pa.timestamp("ns")),
+        pa.array([0.1, math.nextafter(0.1, 1)]),
+        pa.array([1e300] * 4),
+        pa.array([Decimal("12345678901234567890.5")] * 2),
+        pa.array([2**64 - 1, 2**64 - 2], pa.uint64()),
+        pa.array([-0.0, 0.0]),
+    ],
+    ids=str,
+)
+def test_a_histogram_of_values_closer_than_floats(tmp_path, column):
+    found = stats(pa.table({"x": column}), tmp_path)["x"]
+    assert sum(found.histogram["counts"]) == len(column)
+    assert len(found.histogram["edges"]) == len(found.histogram["counts"]) + 1
+
+
 def test_one_frequent_value_among_many(found):
     (value, count), *rest = found["busy"].top
     assert value == -1

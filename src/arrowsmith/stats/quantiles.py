@@ -120,7 +120,10 @@ class Quantiles:
         return values[places.clip(0, len(values) - 1)].tolist()
 
     def histogram(self, bins: int) -> tuple[list[float], list[int]]:
-        """``bins + 1`` edges and about how many values lie between them, infinities left out."""
+        """``bins + 1`` edges and about how many values lie between them, infinities left out.
+
+        Fewer where floats are not as close; two edges that are the same for a single value.
+        """
         values, weights = self._gathered()
         numbers = values.astype(np.float64)
         finite = np.isfinite(numbers)
@@ -130,5 +133,8 @@ class Quantiles:
         low, high = float(numbers[0]), float(numbers[-1])
         if not np.isfinite(high - low):
             return [], []
-        counts, edges = np.histogram(numbers, bins if high > low else 1, weights=weights)
-        return [float(edge) for edge in edges], [round(count) for count in counts.tolist()]
+        if low == high:
+            return [low, high], [int(weights.sum())]
+        edges = np.unique(np.linspace(low, high, bins + 1))
+        counts, _ = np.histogram(numbers, edges, weights=weights)
+        return edges.tolist(), [round(count) for count in counts.tolist()]
