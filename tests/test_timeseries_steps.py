@@ -112,6 +112,52 @@ def test_months_are_filled_by_the_calendar(opened):
     assert got["x"] == [1.0, 2.0, 3.0, 4.0, 5.0]
 
 
+@pytest.mark.parametrize("function", ["mean", "min", "max", "first", "last", "count"])
+def test_resample_of_large_integers(opened, function):
+    """Their sum is beyond int64, and nobody asked for it."""
+    base = 1_704_067_200_000_000_000
+    values = [base + (n * 7919) % 1000 for n in range(60)]
+    step = {"time": "t", "frequency": "30", "aggregate": [function]}
+    data = opened(pa.table({"t": range(60), "x": values})).transform("resample", **step)
+    halves = [values[:30], values[30:]]
+    wanted = {
+        "mean": [float(sum(half) / 30) for half in halves],
+        "min": [min(half) for half in halves],
+        "max": [max(half) for half in halves],
+        "first": [half[0] for half in halves],
+        "last": [half[-1] for half in halves],
+        "count": [30, 30],
+    }
+    for rows in (1, 7, 1000):
+        got = pa.Table.from_batches(data.batches(rows))
+        assert got["x"].to_pylist() == wanted[function]
+    summed = opened(pa.table({"t": range(60), "x": values}))
+    with pytest.raises(DataError, match="a sum of column 'x' does not fit int64"):
+        summed.transform("resample", **{**step, "aggregate": ["sum"]}).to_table()
+
+
+@pytest.mark.parametrize("values", [[2**63 - 1, -5, 4], [-(2**63), 3, -3], [-1, 1 << 40, -7]])
+def test_resample_adds_integers_up_to_the_last(opened, values):
+    data = opened(pa.table({"t": range(3), "x": values}))
+    step = {"time": "t", "frequency": "10", "aggregate": ["sum"]}
+    for rows in (1, 2, 3):
+        got = pa.Table.from_batches(data.transform("resample", **step).batches(rows))
+        assert got["x"].to_pylist() == [sum(values)]
+
+
+@pytest.mark.parametrize(
+    ("pandas", "ours"), [("MS", "month"), ("QS", "quarter"), ("2MS", "2 months"), ("YS", "1y")]
+)
+def test_first_days_as_pandas_names_them(opened, pandas, ours):
+    """In lower case they would be milliseconds and the like."""
+    data = opened(frame())
+    step = {"time": "at", "by": ["name"], "values": ["k"]}
+    named = data.transform("resample", frequency=pandas, **step).to_table()
+    assert named == data.transform("resample", frequency=ours, **step).to_table()
+    with pytest.raises(OptionError, match="may be minutes or months"):
+        data.transform("resample", frequency="1M", **step).to_table()
+
+
 @pytest.mark.parametrize("every", ["6h", "1d", "1w", "1mo"])
 def test_resample_is_as_in_polars(opened, every):
     data = frame()

@@ -47,6 +47,7 @@ _SHORT = {
     "secondly": "second",
     "annually": "year",
 }
+_STARTS = {"MS": "month", "QS": "quarter", "YS": "year"}  # as pandas names them
 _PER = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
 Ints = NDArray[np.int64]
 
@@ -152,7 +153,7 @@ def parse_frequency(text: str) -> Frequency:
         >>> parse_frequency("10_minutes").count == parse_frequency("600s").count
         True
     """
-    plain = text.strip().lower().replace("-", "_")
+    plain = _first_days(text).strip().lower().replace("-", "_")
     if re.fullmatch(r"[1-9][0-9]{0,17}", plain):
         return Frequency(text, int(plain), "step")
     if plain.startswith("half_"):
@@ -172,3 +173,13 @@ def parse_frequency(text: str) -> Frequency:
     raise ValueError(
         f"{text[:40]!r} is no frequency such as 15min, hourly, 1d, 3 months, month_end"
     )
+
+
+def _first_days(text: str) -> str:
+    """The text with pandas' names of first days spelled out, which in lower case mean others."""
+    found = re.fullmatch(r"\s*([0-9]*)[ _]?(M|[MQY]S)\s*", text)
+    if found is None:
+        return text
+    if found[2] == "M":
+        raise ValueError(f"{text[:40]!r} may be minutes or months; write min, month or month_end")
+    return f"{found[1]}{_STARTS[found[2]]}"

@@ -34,8 +34,8 @@ Floats = NDArray[np.float64]
 Numbers = NDArray[np.int64] | NDArray[np.float64]
 Found = dict[str, NDArray]
 
-_MOST = 9.2e18  # sums of integers below it fit int64, whatever is rounded
-_FUNCTIONS = ("count", "sum", "min", "max", "first", "last")
+_HALF, _LOW = 32, 0xFFFF_FFFF  # sums of integers are kept in two halves, which do not overflow
+_KEPT = ("count", "sum", "high", "low", "min", "max", "first", "last")
 
 
 class Resample:
@@ -118,7 +118,7 @@ class BoundResample:
     def _batch(self, keys: list[pa.Array], begun: Ints, found: dict[str, Found]) -> pa.RecordBatch:
         arrays = [key.slice(0, len(begun)) for key in keys]
         arrays.append(as_time(begun, self._kind))
-        none = {key: np.empty(0, np.int64) for key in _FUNCTIONS}
+        none = {key: np.empty(0, np.int64) for key in _KEPT}
         for name in self._values:
             one = found.get(name, none)
             seen = one["count"] > 0
@@ -126,10 +126,11 @@ class BoundResample:
                 if function == "count":
                     arrays.append(int64_array(one["count"]))
                 elif function == "mean":
-                    total = one["sum"] / np.maximum(one["count"], 1)
+                    total = _sum_as_floats(one) / np.maximum(one["count"], 1)
                     arrays.append(masked_floats(total, seen))
                 elif pa.types.is_integer(self.schema.types[len(arrays)]):
-                    arrays.append(_masked_integers(one[function], seen))
+                    whole = _whole_sum(one, name) if function == "sum" else one[function]
+                    arrays.append(_masked_integers(whole, seen))
                 else:
                     arrays.append(masked_floats(one[function], seen))
         return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
@@ -165,23 +166,20 @@ def _joined(
     """What each group comes to, the first one going on from ``before``."""
     values, group = values[there], group[there]
     whole = values.dtype == np.int64
+    added: Found = _halves(values) if whole else {"sum": values}
+    into = group
     if before is not None and before["count"][0]:
         # one value stands for those before: the sum is added up from it
-        summed = np.concatenate((before["sum"], values))
+        added = {name: np.concatenate((before[name], own)) for name, own in added.items()}
         into = np.concatenate(([0], group))
     else:
-        before, summed, into = None, values, group
-    with np.errstate(over="ignore", invalid="ignore"):
-        total = np.bincount(into, summed, groups)
+        before = None
+    made: Found = {name: _totals(own, into, groups) for name, own in added.items()}
     if whole:
-        if len(total) and np.abs(total).max() >= _MOST:
-            raise DataError("a sum of integers does not fit int64", hint="cast them to float64")
-        total = np.zeros(groups, np.int64)
-        filled = np.flatnonzero(np.diff(into, prepend=-1))
-        if len(filled):
-            total[into[filled]] = np.add.reduceat(summed, filled)
+        made["high"] += made["low"] >> _HALF
+        made["low"] &= _LOW
     count = np.bincount(group, minlength=groups)
-    made: Found = {name: np.zeros(groups, values.dtype) for name in ("min", "max", "first", "last")}
+    made |= {name: np.zeros(groups, values.dtype) for name in ("min", "max", "first", "last")}
     begins = np.flatnonzero(np.diff(group, prepend=-1))
     if len(begins):
         filled = group[begins]
@@ -197,4 +195,36 @@ def _joined(
         made["first"][0] = before["first"][0]
         made["last"][0] = made["last"][0] if went_on else before["last"][0]
         count[0] += before["count"][0]
-    return {"count": count, "sum": total, **made}
+    return {"count": count, **made}
+
+
+def _halves(values: NDArray) -> Found:
+    return {"high": values >> _HALF, "low": values & _LOW}
+
+
+def _totals(values: Numbers, into: Ints, groups: int) -> Numbers:
+    """The sum of each group, floats added up row by row."""
+    if values.dtype != np.int64:
+        with np.errstate(over="ignore", invalid="ignore"):
+            return np.bincount(into, values, groups)
+    total = np.zeros(groups, np.int64)
+    filled = np.flatnonzero(np.diff(into, prepend=-1))
+    if len(filled):
+        total[into[filled]] = np.add.reduceat(values, filled)
+    return total
+
+
+def _sum_as_floats(found: Found) -> Floats:
+    if "sum" in found:
+        return found["sum"].astype(np.float64)
+    return np.ldexp(found["high"].astype(np.float64), _HALF) + found["low"]
+
+
+def _whole_sum(found: Found, name: str) -> Ints:
+    """Sums of integers; ``DataError`` where one does not fit."""
+    high = found["high"]
+    if ((high < -(1 << 31)) | (high >= 1 << 31)).any():
+        raise DataError(
+            f"a sum of column '{name}' does not fit int64", hint="cast the column to float64"
+        )
+    return (high << _HALF) | found["low"]
