@@ -446,6 +446,30 @@ def test_a_range_that_fails_keeps_no_other_waiting(tmp_path: Path) -> None:
     assert len(lines) < 801
 
 
+@pytest.mark.parametrize(
+    ("encoding", "bad"),
+    [("utf-8", b"\xff"), ("cp1252", b"\x81"), ("utf-16-le", b"\x00\xd8"), ("shift_jis", b"\xff")],
+)
+def test_where_a_document_begins_behind_replaced_characters(
+    tmp_path: Path, encoding: str, bad: bytes
+) -> None:
+    """What stands for a bad byte does not take as many bytes."""
+    path = tmp_path / "a.md"
+    head = "---\ntitle: ".encode(encoding) + bad + "\n---\n".encode(encoding)
+    path.write_bytes(head + "body\n".encode(encoding))
+    table = rows_of(path, unit="documents", encoding=encoding, encoding_errors="replace")
+    assert table["offset"].to_pylist() == [len(head)]
+    assert table["text"].to_pylist() == ["body\n"]
+
+
+def test_front_matter_that_is_called_as_columns_are(tmp_path: Path) -> None:
+    path = tmp_path / "a.md"
+    path.write_text("---\ntext: a\nmeta_text: b\nsource: c\n---\nbody\n")
+    row = rows_of(path, unit="documents").to_pylist()[0]
+    named = {"meta_meta_text": "a", "meta_text": "b", "meta_source": "c", "text": "body\n"}
+    assert named.items() <= row.items()
+
+
 def test_front_matter_of_types_that_are_given(tmp_path: Path) -> None:
     """Files that disagree become one dataset; a value that does not fit is a bad record."""
     (tmp_path / "a.md").write_text("---\nversion: 1.10\nn: 1\n---\nx\n")

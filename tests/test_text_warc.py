@@ -101,6 +101,20 @@ def test_packed_and_chunked_bodies(tmp_path: Path) -> None:
     assert row["text"] is None
 
 
+def test_a_gzip_body_of_several_members(tmp_path: Path) -> None:
+    packed = gzip.compress(b"first half, ") + gzip.compress(b"second half")
+    for body in (packed, packed + b"\0\0", packed + b"\n"):
+        (row,) = rows(tmp_path / "a.warc", record("response", page(body, "Content-Encoding: gzip")))
+        assert row["text"] == "first half, second half"
+    for body, reason in (
+        (packed[:-3], "cut off"),
+        (packed + gzip.compress(bytes(1 << 20)), "unpacks to more"),
+    ):
+        block = page(body, "Content-Encoding: gzip")
+        with pytest.raises(DataError, match=reason):
+            rows(tmp_path / "a.warc", record("response", block), max_record_bytes="64KB")
+
+
 def test_a_body_that_unpacks_to_too_much(tmp_path: Path) -> None:
     block = page(gzip.compress(bytes(1 << 20)), "Content-Encoding: gzip")
     with pytest.raises(DataError, match="unpacks to more than max_record_bytes"):

@@ -11,6 +11,7 @@ import pyarrow as pa
 from arrowsmith.errors import DataError
 from arrowsmith.formats.text.batches import NAMED, empty_rows, sliced
 from arrowsmith.formats.text.front import HEAD, Columns, Values, front_matter
+from arrowsmith.formats.text.layout import Ends, marks_of, places
 from arrowsmith.formats.text.options import TextReadOptions
 from arrowsmith.formats.text.ranges import Range, Text, cut
 from arrowsmith.kernels.arrays import int64_array
@@ -118,7 +119,7 @@ class Documents:
             line = int((error.place or "line 1").removeprefix("line "))
             self._hand_over(piece, error.what, line, piece.offset)
             return None
-        skipped = len(text[:body].encode(piece.coding.name)) if body else 0
+        skipped = _bytes_of_lines(piece, text[:body]) if body else 0
         encoded = text[body:].encode()
         return _Row(encoded, piece.source, piece.line, piece.offset + skipped, values)
 
@@ -170,6 +171,14 @@ class DocumentTask:
                 found[name] = _column(name, rows)
         arrays = [found[name] for name in self._schema.names]
         yield from sliced(pa.RecordBatch.from_arrays(arrays, schema=self._schema), self._request)
+
+
+def _bytes_of_lines(piece: Range, lines: str) -> int:
+    """How many bytes of a document its first lines take; what was replaced does not encode."""
+    if not lines.endswith("\n"):
+        return piece.size
+    ends = places(marks_of(piece.data, piece.coding, Ends()))
+    return int(ends[lines.count("\n") - 1] + 1) * piece.coding.unit
 
 
 def _column(name: str, rows: list[_Row]) -> pa.Array:

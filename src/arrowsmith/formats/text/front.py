@@ -164,7 +164,11 @@ class Columns:
         return [pa.field(self._name(key), kind or pa.string()) for key, kind in self._types.items()]
 
     def _name(self, key: str) -> str:
-        return f"meta_{key}" if key in self._taken else key
+        """The column of a key: ``meta_`` stands before one that is taken, until it is free."""
+        name = key
+        while name in self._taken or (name != key and name in self._types):
+            name = f"meta_{name}"
+        return name
 
     def arrays(self, documents: list[Values], names: frozenset[str]) -> dict[str, pa.Array]:
         """The columns asked for, a row for each document."""

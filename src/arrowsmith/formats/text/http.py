@@ -18,6 +18,7 @@ _META = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?([A-Za-z0-9_.:-]+)", 
 _META_WITHIN = 1024
 _END = re.compile(rb"\r?\n\r?\n")
 _TEXTUAL = re.compile(r"text/|application/(?:[\w.-]+\+)?(?:xml|json|xhtml|javascript)", re.I)
+_GZIP = b"\x1f\x8b"
 _WINDOWS = {"gzip": 31, "x-gzip": 31, "deflate": 15}
 _LATIN = ("iso8859-1", "ascii")  # what browsers read as cp1252
 
@@ -138,21 +139,41 @@ def _unchunked(body: bytes) -> bytes:
 
 def _unpacked(body: bytes, window: int, most: int) -> bytes:
     """A body unpacked; one that is not packed stays as it is."""
-    if window == 31 and not body.startswith(b"\x1f\x8b"):
-        return body
+    if window == 31:
+        return _unzipped(body, most)
     try:
         unpacker = zlib.decompressobj(wbits=window)
         text = unpacker.decompress(body, most + 1)
     except zlib.error:
-        if window == 31:
-            raise ValueError("its compressed body is damaged") from None
         try:
             unpacker = zlib.decompressobj(wbits=-15)
             text = unpacker.decompress(body, most + 1)
         except zlib.error:
             return body
-    if len(text) > most:
-        raise ValueError(f"its body unpacks to more than max_record_bytes={most}")
-    if not unpacker.eof:
-        raise ValueError("its compressed body is cut off")
+    _check_unpacked(len(text), most, unpacker.eof)
     return text
+
+
+def _unzipped(body: bytes, most: int) -> bytes:
+    """All members of a gzip body (RFC 1952, 2.2); what follows them is left aside."""
+    parts: list[bytes] = []
+    size = 0
+    rest = body
+    while rest.startswith(_GZIP):
+        unpacker = zlib.decompressobj(wbits=31)
+        try:
+            text = unpacker.decompress(rest, most - size + 1)
+        except zlib.error:
+            raise ValueError("its compressed body is damaged") from None
+        size += len(text)
+        _check_unpacked(size, most, unpacker.eof)
+        parts.append(text)
+        rest = unpacker.unused_data
+    return b"".join(parts) if parts else body
+
+
+def _check_unpacked(size: int, most: int, ended: bool) -> None:
+    if size > most:
+        raise ValueError(f"its body unpacks to more than max_record_bytes={most}")
+    if not ended:
+        raise ValueError("its compressed body is cut off")
