@@ -19,6 +19,9 @@ def test_text_of_options():
     assert key_values(["a=1", "b=x=y"], "-r") == {"a": "1", "b": "x=y"}
     assert transform_call("t") == ("t", {})
     assert transform_call("t:k=a,b,n=2") == ("t", {"k": "a,b", "n": "2"})
+    kept = ['x:"a, b=c"', "f(a, b=c)", "t:timestamp[us, tz=UTC]", "x = 'a,b=c'", '")",a,b']
+    for value in kept:
+        assert transform_call(f"t:k={value},n=it's") == ("t", {"k": value, "n": "it's"})
     assert column_names('a, "b,c"') == ["a", "b,c"]
     for wrong in (["a"], ["=1"], ["a=1", "a=2"]):
         with pytest.raises(OptionError):

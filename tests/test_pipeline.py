@@ -619,7 +619,7 @@ def test_a_conflict_that_no_widening_mends_is_told(tmp_path):
 
 
 class _FailsAfterTheLimit(TableFeed):
-    """Fails while its second task is drawn, once its first was closed since the limit is reached."""
+    """Fails while a second task is drawn, once its first was closed: the limit is reached."""
 
     def tasks(self, request):
         drawing, ended = threading.Event(), threading.Event()

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 _HIVE = "hive_partitioning"
+_QUOTED = r"""\"[^\"]*\"|(?<!\w)'[^']*'"""  # behind a letter, ' is an apostrophe
 _STORAGE = "storage_options"
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
@@ -117,7 +118,7 @@ def key_values(pairs: Iterable[str], flag: str) -> dict[str, str]:
 
 def transform_call(text: str) -> tuple[str, dict[str, str]]:
     """``NAME`` or ``NAME:k=v,k2=v2``. A comma begins another option only before ``name=``, and
-    not inside parentheses.
+    not inside quotes, parentheses or brackets.
 
     Example:
         >>> transform_call("one_hot:columns=a,b,max_categories=9")
@@ -131,14 +132,14 @@ def transform_call(text: str) -> tuple[str, dict[str, str]]:
 
 
 def _option_texts(text: str) -> list[str]:
-    """The parts between the commas that begin another option; none does inside parentheses."""
+    """The parts between the commas that begin another option."""
     opened: list[int] = []
-    inside: list[range] = []
-    for place, character in enumerate(text):
-        if character == "(":
-            opened.append(place)
-        elif character == ")" and opened:
-            inside.append(range(opened.pop(), place))
+    inside = [range(*match.span()) for match in re.finditer(_QUOTED, text)]
+    for match in re.finditer(rf"{_QUOTED}|[(\[\])]", text):
+        if match[0] in "([":
+            opened.append(match.start())
+        elif match[0] in ")]" and opened:
+            inside.append(range(opened.pop(), match.start()))
     commas = [
         match.start()
         for match in re.finditer(r",(?=\s*[A-Za-z_][\w-]*\s*=)", text)
