@@ -6,6 +6,7 @@ import io
 import random
 
 import fastparquet
+import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -51,6 +52,17 @@ def test_what_it_writes_is_what_pyarrow_reads(name, tmp_path):
     mine = pa.chunked_array([FLAT[name]])
     assert same(theirs, mine) or theirs.to_pylist() == mine.to_pylist()
     assert same(read(path), theirs)
+
+
+def test_polars_reads_what_has_a_fixed_length(tmp_path):
+    """It knows no bytes behind the values of a page."""
+    path = tmp_path / "a.parquet"
+    values = {
+        "d": pa.array([None, *range(-3, 4)], pa.int64()).cast(pa.decimal128(25, 2)),
+        "b": pa.array([b"abcd", None] * 4, pa.binary(4)),
+    }
+    every_type.write(FastparquetSink, path, pa.table(values), WriteOptions())
+    assert pl.read_parquet(path).to_dict(as_series=False) == pa.table(values).to_pydict()
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)

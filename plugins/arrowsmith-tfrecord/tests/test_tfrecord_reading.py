@@ -55,6 +55,26 @@ def wanted(payload: bytes, names: Mapping[str, str] = LISTS) -> dict[str, Any]:
     return {name: found.get(name) for name in names}
 
 
+# --- several maps --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("count", [1, 2, 4, 5, 40])
+def test_the_maps_of_one_record_are_merged(tmp_path: Path, count: int) -> None:
+    """As for every message that comes twice: what comes later counts, however many records."""
+    payload = by_hand(entry("m", ints(1)), entry("n", ints(1))) + by_hand(entry("n", ints(2)))
+    plain = by_hand(entry("n", ints(3)), entry("m", ints(4)))
+    assert as_read(payload) == {"m": [1], "n": [2]}
+    found = rows(written(tmp_path, [payload, plain] * count))
+    assert found == [{"m": 1, "n": 2}, {"m": 4, "n": 3}] * count
+
+
+def test_features_that_are_given_are_of_examples(tmp_path: Path) -> None:
+    path = written(tmp_path, [b"plain bytes", b"are no message"])
+    assert rows(path) == [{"record": b"plain bytes"}, {"record": b"are no message"}]
+    with pytest.raises(DataError, match="is no Example"):
+        rows(path, features="n:int64")
+
+
 # --- one way of writing after another ------------------------------------------------------------
 
 LONG = -(1 << 63)

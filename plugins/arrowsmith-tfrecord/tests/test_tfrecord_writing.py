@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -274,6 +276,17 @@ def test_shards_have_no_index(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="beside a single file"):
         ds.write(tmp_path / "shards", format="tfrecord", rows_per_file=1, index=True)
     assert not (tmp_path / "shards").exists()
+
+
+def test_standard_output_has_no_index(tmp_path: Path) -> None:
+    path = write(pa.table({"x": [1, 2]}), tmp_path / "a.tfrecord")
+    command = [sys.executable, "-m", "arrowsmith", "convert", str(path), "-", "--to", "tfrecord"]
+    run = subprocess.run(
+        [*command, "-w", "index=true"], cwd=tmp_path, capture_output=True, check=False
+    )
+    assert (run.returncode, run.stdout) == (2, b"")
+    assert b"an index is written beside a single file" in run.stderr
+    assert not (tmp_path / "-.index").exists()
 
 
 def test_gzip_by_suffix(tmp_path: Path) -> None:

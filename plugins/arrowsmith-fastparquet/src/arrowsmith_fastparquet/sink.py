@@ -82,12 +82,15 @@ class FastparquetSink:
         try:
             if column.null_count and not one.field.nullable:
                 raise ValueError("it has nulls, which its schema rules out")
+            # behind the values of a page of version 1 it puts eight zeros, which Polars refuses
+            # where values have a fixed length
+            fixed = one.physical == "FIXED_LEN_BYTE_ARRAY"
             written = write_column(
                 body,
                 as_series(column, one),
                 one.element(one.encoded),
                 compression=_CODECS[self._options.compression],
-                datapage_version=1,
+                datapage_version=2 if fixed else 1,
                 stats=self._options.statistics and one.ordered,
             )
         except (ValueError, TypeError, OverflowError, pa.ArrowException) as error:

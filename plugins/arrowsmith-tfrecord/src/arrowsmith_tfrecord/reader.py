@@ -158,9 +158,9 @@ class TfrecordReader(BaseReader):
         lists, example = found["sequence"], found.get("example")
         if example is None:
             return "sequence", lists
-        if self._options.features and not example.rows:
+        if example.seen or self._options.features:
             return "example", example
-        return ("example", example) if example.seen else ("raw", example)
+        return "raw", example
 
     def _sample(self, learner: Learner) -> None:
         """Learn from the first run of which a record is sound.

@@ -99,7 +99,8 @@ class TfrecordSink:
         except ArrowsmithError as error:
             error.path = target.path
             raise
-        beside = "://" not in target.path and Path(target.path).parent.is_dir()
+        named = target.path != "-" and "://" not in target.path
+        beside = named and Path(target.path).parent.is_dir()
         if options.index and not beside:
             raise OptionError(
                 "an index is written beside a single file of this machine only",

@@ -199,7 +199,12 @@ def entries_of(
 
 
 def _entries(octets: Octets, maps: Fields, odd: Flags) -> tuple[Ints, Ints, Ints, Ints, Ints]:
-    """Records, names and values of the entries of maps."""
+    """Records, names and values of the entries of maps.
+
+    A record of several maps, which are to be merged, is odd: all are walked side by side, so that
+    their entries do not come one map behind the other.
+    """
+    odd |= np.bincount(maps.owner, minlength=len(odd)) > 1
     wrong = np.zeros(len(maps.owner), np.bool_)
     fields = walk(octets, maps.start, maps.stop, wrong)
     odd[maps.owner[wrong]] = True
