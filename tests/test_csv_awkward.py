@@ -6,11 +6,12 @@ import csv
 import io
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from pyarrow import csv as pacsv
 
 import arrowsmith
-from arrowsmith.errors import BudgetExceeded, DataError, SourceEmpty
+from arrowsmith.errors import BudgetExceeded, DataError, SchemaConflict, SourceEmpty
 from arrowsmith.formats.csv.probe import probe
 from arrowsmith.plugin import Head, Match, ScanRequest
 from csv_doubles import Run, opened, table
@@ -141,3 +142,79 @@ def test_quotes_out_of_place_in_the_header_are_an_error(text, place, tmp_path):
     path.write_text(text)
     with pytest.raises(DataError, match=rf"a\.csv: {place}: .*header.*quote="):
         arrowsmith.open(path).to_table()
+
+
+# --- a byte order mark in the middle -------------------------------------------------------------
+
+
+@pytest.mark.parametrize("range_bytes", [16, 27, 1 << 20])
+@pytest.mark.parametrize("first", ["", "\ufeff"])
+def test_a_byte_order_mark_is_taken_off_the_file_alone(tmp_path, range_bytes, first):
+    """Ranges begin anywhere; as `cat` of two files has it, one stands in the middle."""
+    path = tmp_path / "a.csv"
+    rows = [["aaaaaa", "1"], ["\ufeffx", "2"], ["\ufeffy", "3"], ["z", "4"]] * 3
+    path.write_text(first + "h,i\n" + "".join(f"{a},{b}\n" for a, b in rows), encoding="utf-8")
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        assert list(csv.reader(file))[1:] == rows
+    table = arrowsmith.open(path, delimiter=",", range_bytes=range_bytes).to_table()
+    assert table.to_pydict() == {"h": [a for a, _ in rows], "i": [int(b) for _, b in rows]}
+
+
+def test_a_name_that_begins_with_a_byte_order_mark_comes_back(tmp_path):
+    pq.write_table(pa.table({"\ufeffa": ["x"], "b": [1]}), tmp_path / "a.parquet")
+    arrowsmith.open(tmp_path / "a.parquet").write(tmp_path / "a.csv")
+    assert arrowsmith.open(tmp_path / "a.csv").to_table().to_pydict() == {
+        "\ufeffa": ["x"],
+        "b": [1],
+    }
+
+
+# --- NULs ----------------------------------------------------------------------------------------
+
+
+def test_a_nul_behind_the_sample_is_a_bad_record(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_bytes(b"a,b\n" + b"1,x\n" * 5000 + b"2,n\0l\0\n\0,n\n" + b"1,x\n" * 20_000)
+    options = {"sample_bytes": 4096, "format": "csv"}
+    with pytest.raises(DataError, match=r"line 5002, .*column 'b': a NUL is no text"):
+        arrowsmith.open(path, **options).to_table()
+    stats = arrowsmith.RunStats()
+    kept = arrowsmith.open(path, on_error="skip", **options).batches(stats=stats)
+    assert sum(batch.num_rows for batch in kept) == 25_000
+    assert stats.rejected == 2
+    other = arrowsmith.open(path, on_error="skip", **options).select("a").batches(stats=stats)
+    assert sum(batch.num_rows for batch in other) == 25_001  # the first is sound there
+
+
+# --- line ends of several kinds ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("data", "wanted"),
+    [
+        (b'h\naa\r""y\n\nb\n', ["aa", None, "b"]),
+        (b"h\naa\r\xff\n\nb\n", ["aa", None, "b"]),
+        (b"h\naa\r\n\xff\n\nb\n", ["aa", None, "b"]),
+        (b"h\naa\r\xff\r\xff\n\n\nb\n", ["aa", None, None, "b"]),
+    ],
+)
+def test_no_line_ends_meet_where_a_bad_record_is_left_out(tmp_path, data, wanted):
+    (tmp_path / "a.csv").write_bytes(data)
+    table = arrowsmith.open(tmp_path / "a.csv", format="csv", on_error="skip").to_table()
+    assert table["h"].to_pylist() == wanted
+
+
+def test_a_year_that_no_calendar_has_is_text(tmp_path):
+    (tmp_path / "a.csv").write_text("d,t\n0000-01-01,0000-01-01 00:00:00\n2024-01-01,2024-01-01\n")
+    table = arrowsmith.open(tmp_path / "a.csv").to_table()
+    assert table.schema.types == [pa.string(), pa.string()]
+
+
+def test_a_condition_meant_for_the_type_of_the_sample(tmp_path):
+    """What is wrong is the late value, not the condition."""
+    path = tmp_path / "a.csv"
+    path.write_text("a\n" + "1\n" * 5000 + "x\n" + "1\n" * 5000)
+    ds = arrowsmith.open(path, sample_bytes=1024)
+    with pytest.raises(SchemaConflict, match=r"line 5002.*infer=full.*cannot be compared with 5"):
+        ds.filter("a > 5").write(tmp_path / "b.csv")
+    assert not (tmp_path / "b.csv").exists()

@@ -99,6 +99,15 @@ def test_options(options, expected):
     assert written(pa.table({"a": [1, None], "b": ["x", "y;z"]}), **options) == expected
 
 
+@pytest.mark.parametrize("quote", ["'", "|", '"'])
+def test_other_quotes_beside_double_ones(quote):
+    """pyarrow's own writer refuses a double quote, whatever the quote is."""
+    texts = ['it"s', "it's", "a|b", '"', "plain"]
+    data = written(pa.table({"a": texts}), quote=quote).decode()
+    rows = list(csv.reader(io.StringIO(data), quotechar=quote))
+    assert rows == [["a"], *([text] for text in texts)]
+
+
 @pytest.mark.parametrize(
     ("name", "separator"),
     [("a.csv", b","), ("a.tsv", b"\t"), ("A.TSV.gz", b"\t"), ("a.psv", b"|"), ("tsv", b",")],

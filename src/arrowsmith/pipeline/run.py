@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 from arrowsmith.context import Context
-from arrowsmith.errors import OptionError, SchemaConflict
+from arrowsmith.errors import OptionError, PredicateError, SchemaConflict, SchemaMismatch
 from arrowsmith.inputs import Input, open_input
 from arrowsmith.location import check_not_source
 from arrowsmith.memory import MemoryBudget, MemoryGauge
@@ -174,7 +174,11 @@ class Pipeline:
         with source:
             if not source.widen():
                 raise conflict
-            stats = self._attempt(source, destination, gauge)
+            try:
+                stats = self._attempt(source, destination, gauge)
+            except (PredicateError, SchemaMismatch) as error:  # a step was meant for the other type
+                conflict.hint = f"{conflict.hint}; with a type that fits, {error.what}"
+                raise conflict from error
         stats.restarts = 1
         return stats
 

@@ -60,7 +60,9 @@ def sound(piece: Range, plan: Plan) -> Sound:
     bad = layout.faults(len(plan.names))
     faults = [_form_fault(data, layout, int(record), plan) for record in np.flatnonzero(bad)]
     good = without(data, layout, bad)
-    wrong = _not_utf8(data, layout, bad, plan)
+    wrong = _nuls(data, layout, bad, plan)
+    bad[[fault.record for fault in wrong]] = True
+    wrong += _not_utf8(data, layout, bad, plan)
     if wrong:
         faults = sorted(faults + wrong, key=lambda fault: fault.record)
         bad[[fault.record for fault in wrong]] = True
@@ -125,6 +127,25 @@ def _form_fault(data: np.ndarray, layout: Layout, record: int, plan: Plan) -> Fa
         f"found {count} field{'s' * (count != 1)} where there should be {expected}",
         hint=hint,
     )
+
+
+def _nuls(data: np.ndarray, layout: Layout, bad: Mask, plan: Plan) -> list[Fault]:
+    """Faults of records, one each, that have a NUL in a column to read."""
+    places = np.flatnonzero(data == 0)
+    if not len(places):
+        return []
+    records = np.searchsorted(layout.starts, places, side="right") - 1
+    before = np.searchsorted(layout.delimiters, layout.starts[records])
+    columns = np.searchsorted(layout.delimiters, places) - before
+    wanted = [plan.names.index(column.name) for column in plan.read]
+    counts = np.isin(columns, wanted) & ~bad[records]
+    found, first = np.unique(records[counts], return_index=True)
+    named = [plan.names[place] for place in columns[counts][first].tolist()]
+    hint = "remove it; if there are many, this is another format, or UTF-16"
+    return [
+        Fault(record, "a NUL is no text", name, hint)
+        for record, name in zip(found.tolist(), named, strict=True)
+    ]
 
 
 def _not_utf8(data: np.ndarray, layout: Layout, bad: Mask, plan: Plan) -> list[Fault]:

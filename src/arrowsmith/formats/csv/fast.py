@@ -14,7 +14,7 @@ from arrowsmith.formats.csv.ranges import Range
 
 def read_fast(piece: Range, plan: Plan) -> pa.RecordBatch | None:
     """The rows of ``piece``, or None where a record or value may be wrong."""
-    if piece.faulty:
+    if piece.faulty or piece.buffer.find(b"\0", 0, piece.size) >= 0:
         return None
     types = {c.name: pa.string() if c.late else c.type for c in plan.read}
     try:

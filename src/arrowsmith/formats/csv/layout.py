@@ -90,4 +90,9 @@ def without(data: Bytes, layout: Layout, drop: Mask) -> bytes:
     edges = np.zeros(len(data) + 1, np.int8)
     edges[layout.starts[drop]] += 1
     edges[layout.follows[drop]] -= 1
-    return data[np.cumsum(edges[:-1], dtype=np.int8) == 0].tobytes()
+    places = np.flatnonzero(np.cumsum(edges[:-1], dtype=np.int8) == 0)
+    kept = data[places]
+    joints = np.flatnonzero(np.diff(places) > 1)
+    made = joints[(kept[joints] == CR) & (kept[joints + 1] == LF)]
+    kept[made] = LF  # a CR and an empty line, which would be one line end together
+    return kept.tobytes()

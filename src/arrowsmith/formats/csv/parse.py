@@ -10,6 +10,8 @@ from pyarrow import csv
 from arrowsmith.formats.csv.columns import FALSE, TRUE
 from arrowsmith.formats.csv.dialect import Dialect
 
+_MARK = "\ufeff".encode()
+
 
 def parse(
     text: memoryview | bytes,
@@ -30,6 +32,10 @@ def parse(
     Raises:
         pa.ArrowInvalid: a record has another number of fields, or a value is not of its type.
     """
+    if text[:3] == _MARK:
+        text = _MARK + bytes(
+            text
+        )  # Arrow takes one off each text, and this is the middle of a file
     if text[-1] not in b"\r\n":
         # Arrow would take an empty last field for quoted when the one before it is.
         text = bytes(text) + b"\n"

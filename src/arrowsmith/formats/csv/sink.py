@@ -71,7 +71,7 @@ class CsvSink:
         self._check_all = self._delimiter in _IN_NUMBERS or options.quote in _IN_NUMBERS
         self._plain = (
             options.quoting == "minimal" and options.line_end == "lf" and options.null == ""
-        )
+        ) and options.quote == '"'  # the one that pyarrow's writer knows
         self._line_end = "\n" if options.line_end == "lf" else "\r\n"
         self._stream: BinaryIO | None = None
         self._begin = self._header()
@@ -156,7 +156,8 @@ class CsvSink:
         quote = self._options.quote
         special = {self._delimiter, quote, "\r", "\n"}
         minimal = self._options.quoting == "minimal"
-        if minimal and name and name != self._options.null and not special & set(name):
+        marked = name.startswith("\ufeff")  # which readers take off the beginning of a file
+        if minimal and name and name != self._options.null and not (marked or special & set(name)):
             return name
         return quote + name.replace(quote, quote * 2) + quote
 
