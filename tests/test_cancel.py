@@ -5,6 +5,7 @@ from __future__ import annotations
 import array
 import contextlib
 import fcntl
+import gc
 import json
 import os
 import signal
@@ -20,6 +21,7 @@ import pytest
 
 import arrowsmith
 from arrowsmith import PipelineConfig
+from arrowsmith.pipeline.crew import Crew
 from faults import cancels
 
 PATIENCE = 20  # seconds until a run counts as hanging; its stacks are told then
@@ -214,6 +216,42 @@ def test_closing_from_another_thread(folder):
 def test_forgetting_batches(folder):
     for _ in arrowsmith.open("in.csv").batches(batch_rows=10):
         break
+
+
+@pytest.mark.usefixtures("threads")
+def test_an_abandoned_run_that_one_of_its_threads_collects(folder, monkeypatch):
+    """While it holds the lock of the run, as any allocation there may begin a collection."""
+    review, abandoned = Crew.review, threading.Event()
+
+    def collecting(self, *level):
+        if abandoned.is_set():
+            gc.collect()
+        return review(self, *level)
+
+    monkeypatch.setattr(Crew, "review", collecting)
+    gc.disable()
+    try:
+        batches = arrowsmith.open("in.csv", range_bytes=4096).batches(50)
+        next(batches)
+        cycle = [batches]
+        cycle.append(cycle)
+        del batches, cycle
+        abandoned.set()
+        late = time.monotonic() + PATIENCE
+        while threading.active_count() > 1 and time.monotonic() < late:
+            os.sched_yield()
+    finally:
+        gc.enable()
+
+
+@pytest.mark.usefixtures("threads")
+def test_mapped_after_batches_that_were_closed(folder, monkeypatch):
+    monkeypatch.setenv("ARROWSMITH_CACHE", str(folder / "cache"))
+    ds = arrowsmith.open("in.csv")
+    batches = ds.batches(100)
+    next(batches)
+    batches.close()
+    assert len(ds.mapped()) == 180_000
 
 
 @pytest.mark.usefixtures("threads")

@@ -657,3 +657,118 @@ def test_a_source_that_fails_behind_the_limit_is_not_heard(tmp_path):
     for path in tmp_path.iterdir():
         assert pa.ipc.open_file(path).read_all().to_pydict() == {"a": [1, 2]}
     assert len(list(tmp_path.iterdir())) == 100
+
+
+class _WaitsBehindTheLimit(TableFeed):
+    """Its second task waits, in the place asked for, until the run is cancelled."""
+
+    def __init__(self, place: str) -> None:
+        super().__init__(pa.table({"a": [1, 2, 3]}), rows=10)
+        self.place = place
+        self.closed = 0
+
+    def tasks(self, request):
+        [first] = super().tasks(request)
+        waiting = threading.Event()
+
+        def wait():
+            waiting.set()
+            while True:
+                self.context.check_cancelled()
+                threading.Event().wait(0.001)
+
+        feed = self
+
+        class First:
+            cost = 0
+
+            def read(self):
+                assert waiting.wait(30)
+                yield from first.read()
+
+        class Second:
+            cost = 0
+
+            def read(self):
+                return self
+
+            def __next__(self):
+                wait()
+
+            def close(self):
+                feed.closed += 1
+
+        yield First()
+        if self.place == "tasks":
+            wait()
+        yield Second()
+
+
+@pytest.mark.parametrize("place", ["tasks", "read"])
+def test_a_limit_does_not_wait_for_who_waits_behind_it(tmp_path, place):
+    feed = _WaitsBehindTheLimit(place)
+    config = PipelineConfig(worker_threads=2)
+    pipeline = Pipeline(feed, [limit(2)], tmp_path / "a.arrow", config=config)
+    run = threading.Thread(target=pipeline.run, daemon=True)
+    run.start()
+    run.join(60)
+    assert not run.is_alive()
+    assert pa.ipc.open_file(tmp_path / "a.arrow").read_all().to_pydict() == {"a": [1, 2]}
+    feed.context.check_cancelled()  # raises nothing: the run is over
+
+
+def test_tasks_that_were_drawn_in_vain_are_closed(tmp_path):
+    opened, ended = set(), set()
+
+    class Task:
+        """Opens something at once, in place of a generator."""
+
+        cost = 0
+
+        def __init__(self, number):
+            self.number = number
+            self.left = 1
+
+        def read(self):
+            opened.add(self.number)
+            return self
+
+        def __next__(self):
+            if not self.left:
+                ended.add(self.number)
+                raise StopIteration
+            self.left = 0
+            return pa.record_batch({"a": [self.number]})
+
+        def close(self):
+            ended.add(self.number)
+
+    class Feed(TableFeed):
+        def tasks(self, request):
+            yield from map(Task, range(200))
+
+    for rows in (1, 5, 45, 500):
+        feed = Feed(pa.table({"a": [1]}), rows=1)
+        stats = Pipeline(feed, [limit(rows)], tmp_path / f"{rows}.arrow").run()
+        assert stats.rows_out == min(rows, 200)
+        assert opened == ended
+        opened.clear()
+        ended.clear()
+
+
+def test_a_thread_that_cannot_be_started_is_what_is_told(tmp_path, monkeypatch):
+    start = threading.Thread.start
+    begun = []
+
+    def failing(self):
+        if len(begun) == 2:
+            raise RuntimeError("can't start new thread")
+        begun.append(self)
+        start(self)
+
+    monkeypatch.setattr(threading.Thread, "start", failing)
+    feed = TableFeed(pa.table({"a": [1, 2, 3]}), rows=1)
+    config = PipelineConfig(worker_threads=4)
+    with pytest.raises(RuntimeError, match="can't start new thread"):
+        Pipeline(feed, [], tmp_path / "a.arrow", config=config).run()
+    assert not any(thread.is_alive() for thread in begun)

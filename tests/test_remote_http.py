@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import arrowsmith
+from arrowsmith import PipelineConfig
 from arrowsmith.errors import (
     ArrowsmithError,
     CorruptCompression,
@@ -475,6 +476,35 @@ def test_reading_can_be_interrupted(web):
     source.close()
     assert source.read_at(500_000, 10) == data[500_000:500_010]  # and used again
     source.close()
+
+
+def test_passes_over_a_limit_whose_reading_was_interrupted(web):
+    """The first ends while more is being read; the next ones read the same file again."""
+    url = web.put("/a.csv", csv_text(400_000))
+    config = PipelineConfig(worker_threads=2)
+    for _ in range(5):
+        ds = arrowsmith.open(url, config=config).limit(100)
+        scaled = ds.transform("min_max_scale", columns=["id"])
+        found = scaled.transform("ordinal", columns=["text"]).to_table()
+        assert found.num_rows == 100
+
+
+def test_a_later_run_can_be_interrupted_too(web):
+    url = web.put("/a.csv", csv_text(400_000))
+    ds = arrowsmith.open(url, storage_options={"timeout": "600"})
+    assert ds.count() == 400_000
+
+    def late(handler, request):
+        return request.range is not None and request.range[0] > MIB and stall(handler, request)
+
+    web.pages["/a.csv"].faults.extend([late] * 100)
+    batches = ds.batches(1000)
+    assert next(batches).num_rows == 1000
+    assert web.stalled.wait(20)
+    closing = threading.Thread(target=batches.close, daemon=True)
+    closing.start()
+    closing.join(15)
+    assert not closing.is_alive()
 
 
 RUN = """

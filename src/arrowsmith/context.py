@@ -49,7 +49,7 @@ class Context:
         self.on_error: OnError = on_error
         self.warnings: list[str] = []
         self._cancelled = threading.Event()
-        self._on_cancel: list[Callable[[], None]] = []
+        self._on_cancel: list[tuple[Callable[[], None], Callable[[], None]]] = []
         self._local = threading.local()
         self._lock = threading.Lock()
 
@@ -62,16 +62,20 @@ class Context:
     def cancel(self) -> None:
         """Make every later ``check_cancelled()`` raise."""
         self._cancelled.set()
-        for call in self._on_cancel:
-            call()
+        for interrupt, _ in self._on_cancel:
+            interrupt()
 
     def resume(self) -> None:
-        """Take a cancel back: what it had to end has ended."""
-        self._cancelled.clear()
+        """Take a cancel back, if there was one: what it had to end has ended."""
+        if self._cancelled.is_set():
+            for _, again in self._on_cancel:
+                again()
+            self._cancelled.clear()
 
-    def on_cancel(self, call: Callable[[], None]) -> None:
-        """Have ``cancel()`` call this as well: it ends what may wait for long."""
-        self._on_cancel.append(call)
+    def on_cancel(self, interrupt: Callable[[], None], again: Callable[[], None]) -> None:
+        """Have ``cancel()`` call ``interrupt`` as well, which ends what may wait for long, and
+        ``resume()`` then ``again``, after which there may be reading once more."""
+        self._on_cancel.append((interrupt, again))
 
     def check_cancelled(self) -> None:
         if self._cancelled.is_set():

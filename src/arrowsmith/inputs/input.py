@@ -16,7 +16,7 @@ from arrowsmith.inputs.hive import facts
 from arrowsmith.inputs.marks import Place
 from arrowsmith.inputs.probe import Chosen
 from arrowsmith.inputs.pruning import Constants, Within, constants_of, ruled_in, stats_of
-from arrowsmith.location import InputFile
+from arrowsmith.location import FileSource, InputFile, Interruptible
 from arrowsmith.plugin.protocols import DescribingReader, Predicate, ScanRequest, ScanTask
 from arrowsmith.plugin.specs import ReaderSpec
 from arrowsmith.unify import Adapter, unified_schema
@@ -57,6 +57,9 @@ class Input:
                 self._files.append(again)
             if not known:
                 self._open()
+            for source in self.sources:
+                if not isinstance(source, FileSource) and isinstance(source, Interruptible):
+                    context.on_cancel(source.interrupt, source.close)
             self.schema = self._unify()
         except BaseException:
             self.close()

@@ -16,7 +16,7 @@ from arrowsmith.inputs.groups import gathered, with_empty
 from arrowsmith.inputs.hive import find_partitions
 from arrowsmith.inputs.input import Input
 from arrowsmith.inputs.probe import choose
-from arrowsmith.location import FileSource, InputFile, Interruptible, WaitingFile, resolve
+from arrowsmith.location import InputFile, WaitingFile, resolve
 from arrowsmith.plugin.options import build_options
 
 _PACKED_NOTHING = 512  # bytes: a gzip header may hold a file's name
@@ -46,9 +46,6 @@ def open_input(
     if file_path_column == "":
         raise OptionError("file_path_column must not be empty")
     found = resolve(what, max_ratio=max_ratio, storage_options=storage_options)
-    for source in found:
-        if not isinstance(source, FileSource) and isinstance(source, Interruptible):
-            context.on_cancel(source.interrupt)
     chosen, empty = with_empty(found, choose(_with_bytes(found), spec, given))
     for source in empty:
         context.warn(f"{source.path}: an empty file, left out")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Iterator
 
@@ -35,12 +36,14 @@ class Board:
         flushing: ``cuts`` are the last.
         draining: a worker is putting in order.
         drawing: a worker is drawing a task from the source.
+        advancing: how many workers have a task give its next batch.
         offered: the task that was drawn last and waits for room.
         exhausted: no further task will come.
         ended: what is left of the input changes nothing any more.
         flushed: no further piece will come.
         stopped: the consumer has ended the run.
         failure: what ends the run.
+        blocked: seconds for which tasks that were drawn waited for room.
         level: share of the usual read-ahead that memory around the run bears.
     """
 
@@ -53,12 +56,14 @@ class Board:
         self.flushing = False
         self.draining = False
         self.drawing = False
+        self.advancing = 0
         self.offered: Scan | None = None
         self.exhausted = False
         self.ended = False
         self.flushed = False
         self.stopped = False
         self.failure: BaseException | None = None
+        self.blocked = 0.0
         self.level = 1.0
         self._buffer_capacity = config.buffer_capacity
         self._ledger = ledger
@@ -125,9 +130,30 @@ class Board:
             return None
         scan, self.offered = self.offered, None
         assert scan is not None
+        self.blocked += time.perf_counter() - scan.drawn
         self._ledger.used += scan.cost
         self.scans.append(scan)
         return scan
+
+    def take_up(self, scan: Scan) -> None:
+        """A worker has the task give its next batch."""
+        scan.busy = scan.started = True
+        self.advancing += 1
+
+    def put_down(self, scan: Scan) -> None:
+        """It is done with that."""
+        scan.busy = False
+        self.advancing -= 1
+
+    def clear(self) -> list[object]:
+        """Forget all pieces; what is to be closed of them."""
+        offered = [self.offered] if self.offered is not None else []
+        left: list[object] = [self.cuts, *(scan.iterator for scan in [*self.scans, *offered])]
+        self.offered = self.cuts = None
+        self.scans.clear()
+        self.jobs.clear()
+        self.output.clear()
+        return left
 
     @property
     def has_ordered_work(self) -> bool:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from functools import partial
 from typing import Any
 
@@ -30,6 +31,7 @@ from arrowsmith.pipeline.pressure import PressureMonitor
 from arrowsmith.pipeline.rejects import RejectLog
 from arrowsmith.pipeline.signals import Signals
 from arrowsmith.pipeline.tail import Tail, split_steps
+from arrowsmith.pipeline.threads import Threads
 from arrowsmith.pipeline.track import Track
 from arrowsmith.pipeline.watch import Watch
 from arrowsmith.plugin.protocols import BoundTransform, Chunk, Reject, ScanTask
@@ -85,7 +87,7 @@ class Engine:
         self._signals = Signals(self._board)
         self._lock = self._signals.lock
         self._watch = Watch(min(config.memory_check_interval, _SAMPLING), self._tick, self._fail)
-        self._threads: list[threading.Thread] = []
+        self._threads = Threads()
         self._began = time.perf_counter()
 
     # --- for the consumer ------------------------------------------------------------------------
@@ -99,44 +101,51 @@ class Engine:
         self._feel()
         try:
             for number in range(self._config.threads):
-                self._spawn(partial(self._worker_loop, number), f"worker-{number}")
-            self._watch.start()
+                self._threads.begin(partial(self._worker_loop, number), f"worker-{number}")
+            self._threads.begin(self._watch.run, "watch")
         except BaseException:  # Ctrl-C while they start: nobody would end those that have
             self.stop()
             raise
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.stop()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            self.stop()
+        except Exception:
+            if kind is None:  # else it would stand before what ended the run
+                raise
 
     def stop(self) -> None:
-        """End the run: nothing new is begun; returns when every thread has ended."""
+        """End the run: nothing new is begun; returns when every thread has ended.
+
+        Should the garbage collector find an abandoned run on a thread of that run, which may be in
+        the middle of anything, another one waits for the end.
+        """
+        board = self._board
         with self._lock:
-            self._board.stopped = True
+            board.stopped = True
             self._signals.wake_all()
             self._signals.woken.notify_all()
-            finished, drawing = self._board.finished, self._board.drawing
-        if drawing or not finished:  # be it that behind a limit a pipe is silent
-            self._context.cancel()
-        current = threading.current_thread()
-        for thread in self._threads:
-            if thread is not current:
-                thread.join()
-        if finished:
-            self._context.resume()  # the sink has its target to complete
+            reading = board.drawing or board.advancing
         self._watch.end()
-        for scan in self._board.scans:
-            close(scan.iterator)
-        self._board.scans.clear()
-        self._board.offered = None
-        self._board.jobs.clear()
-        self._board.output.clear()
-        close(self._board.cuts)
-        self._board.cuts = None
-        close(self._tasks)
+        if reading or not board.finished:  # be it that behind a limit a pipe is silent
+            self._context.cancel()
+        if self._threads.has_current:
+            threading.Thread(target=self._end, name="arrowsmith-end", daemon=True).start()
+        else:
+            self._end()
+
+    def _end(self) -> None:
+        self._threads.join()
+        self._context.resume()  # the sink has its target to complete, others may read on
+        with ExitStack() as stack:
+            stack.callback(close, self._tasks)
+            for iterator in self._board.clear():
+                stack.callback(close, iterator)
         self._gauge.sample()
         self._stats.peak_memory = max(self._stats.peak_memory, self._gauge.peak)
         self._stats.elapsed = time.perf_counter() - self._began
+        self._stats.blocked = self._board.blocked
         self._stats.workers = round(self._crew.mean, 2)
         self._stats.pressure_events = self._pressure.events
         self._stats.pressure_seconds = self._pressure.seconds
@@ -196,7 +205,7 @@ class Engine:
             while True:
                 if board.broken:
                     return None
-                if number >= self._crew.active:
+                if number >= self._crew.active + board.drawing:
                     self._signals.woken.wait()
                     continue
                 if not board.draining and board.has_ordered_work:
@@ -207,9 +216,9 @@ class Engine:
                     self._ledger.encoding += 1
                     self._ledger.used += self._ledger.encode_cost(slot.nbytes)
                     return partial(self._encode_slot, slot)
-                scan = board.next_scan() or self._admitted()
+                scan = board.next_scan() or board.admitted()
                 if scan is not None:
-                    scan.busy = scan.started = True
+                    board.take_up(scan)
                     return partial(self._advance, scan)
                 if board.may_draw:
                     board.drawing = True
@@ -238,28 +247,23 @@ class Engine:
         with self._lock:
             self._stats.seconds["read"] += time.perf_counter() - began
             board.drawing = False
-            if not board.over:  # behind a limit nobody waits for it
+            if board.over:  # behind a limit nobody waits for it
+                close(scan.iterator)
+            else:
                 board.offer(scan)
-            admitted = self._admitted()
+            admitted = board.admitted()
             if admitted is not None:
-                admitted.busy = admitted.started = True
+                board.take_up(admitted)
             self._signals.changed()
         if admitted is not None:
             self._advance(admitted)
-
-    def _admitted(self) -> Scan | None:
-        """The task that was drawn last, once there is room for it."""
-        scan = self._board.admitted()
-        if scan is not None:
-            self._stats.blocked += time.perf_counter() - scan.drawn
-        return scan
 
     def _advance(self, scan: Scan) -> None:
         """Draw one batch from a task and run the stateless steps over it."""
         drawn = scan.draw(self._parallel, self._context)
         with self._lock:
             drawn.count_into(self._stats)
-            scan.busy = False
+            self._board.put_down(scan)
             scan.last = drawn.size
             scan.outputs.append(drawn)
             self._ledger.used += drawn.size
@@ -421,14 +425,9 @@ class Engine:
         level = self._pressure.sample()
         with self._lock:
             self._board.level = level
-            if self._crew.review(level):
+            if self._crew.review(level) or self._board.drawing:  # who draws may be away for long
                 self._signals.woken.notify_all()
             self._signals.wake_all()  # there may be room again
-
-    def _spawn(self, target: Callable[[], None], name: str) -> None:
-        thread = threading.Thread(target=target, name=f"arrowsmith-{name}", daemon=True)
-        self._threads.append(thread)
-        thread.start()
 
     def _fail(self, error: BaseException) -> None:
         with self._lock:

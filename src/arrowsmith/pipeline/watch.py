@@ -1,4 +1,4 @@
-"""A thread that looks at the run now and then."""
+"""Looks at the run now and then."""
 
 from __future__ import annotations
 
@@ -22,20 +22,15 @@ class Watch:
         self._tick = tick
         self._fail = fail
         self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._loop, name="arrowsmith-watch", daemon=True)
 
-    def start(self) -> None:
-        self._thread.start()
-
-    def end(self) -> None:
-        """Stop; returns when the thread has ended."""
-        self._ended.set()
-        if self._thread.is_alive():
-            self._thread.join()
-
-    def _loop(self) -> None:
+    def run(self) -> None:
+        """Keep watch, on the calling thread."""
         try:
             while not self._ended.wait(self._interval):
                 self._tick()
         except BaseException as error:
             self._fail(error)
+
+    def end(self) -> None:
+        """Have :meth:`run` return soon."""
+        self._ended.set()
