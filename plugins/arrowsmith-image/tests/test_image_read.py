@@ -90,6 +90,34 @@ def test_one_class_is_a_class(tmp_path):
     assert [r["label"] for r in rows(tmp_path)] == ["cat", "cat"]
 
 
+def test_a_folder_is_the_same_in_a_list_and_on_the_command_line(tmp_path, monkeypatch):
+    names = ["train/cat/1.jpg", "train/cat/2.jpg"]
+    written(tmp_path / "in", {name: jpeg(n) for n, name in enumerate(names)})
+    folder = tmp_path / "in"
+    monkeypatch.chdir(tmp_path)
+    for what in (folder, [folder], ["in/"], "./in", ".", folder.as_uri()):
+        found = rows(what)
+        split = [None, None] if what == "." else ["train"] * 2  # "in" is the first folder
+        assert [r["label"] for r in found] == ["cat", "cat"], what
+        assert [r.get("split") for r in found] == split, what
+    command = [sys.executable, "-m", "arrowsmith", "convert", "in", "out.csv"]
+    command += ["--columns", "label,split"]
+    assert subprocess.run(command, capture_output=True, text=True).returncode == 0
+    assert (tmp_path / "out.csv").read_text().split() == ["label,split", "cat,train", "cat,train"]
+
+
+@pytest.mark.parametrize("name", ["1.jpg", "picture"])
+def test_one_picture_in_a_folder_has_label_and_split(tmp_path, name):
+    written(tmp_path, {f"train/cat/{name}": jpeg(1)})
+    [row] = rows(tmp_path)
+    assert (row["label"], row["split"], row["width"]) == ("cat", "train", 32)
+
+
+def test_pictures_without_a_suffix_are_among_others(tmp_path):
+    written(tmp_path, {"cat/1.jpg": jpeg(1), "dog/picture": png(2), "dog/other": png(3)})
+    assert [r["format"] for r in rows(tmp_path)] == ["JPEG", "PNG", "PNG"]
+
+
 def test_pictures_without_folders_have_no_label(tmp_path):
     written(tmp_path, {"1.jpg": jpeg(1), "cat/2.jpg": jpeg(2)})
     assert [r["label"] for r in rows(tmp_path)] == [None, None]

@@ -133,7 +133,7 @@ def gathered(
     Returns:
         the sources, and a row of the partition columns for each.
     """
-    if sum(one.spec.gathers for one in chosen) < 2:
+    if sum(one.spec.gathers for one in chosen) < (2 if root is None else 1):
         return list(chosen), partitions
     columns = [] if partitions is None else [column.to_pylist() for column in partitions.columns]
     groups: dict[object, list[int]] = {}

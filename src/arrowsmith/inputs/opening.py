@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from arrowsmith.catalog import get_catalog
 from arrowsmith.context import Context
-from arrowsmith.errors import OptionError, SourceEmpty
+from arrowsmith.errors import OptionError, SourceEmpty, SourceError
 from arrowsmith.inputs.groups import gathered, with_empty
 from arrowsmith.inputs.hive import find_partitions
 from arrowsmith.inputs.input import Input
 from arrowsmith.inputs.probe import choose
-from arrowsmith.location import InputFile, WaitingFile, resolve
+from arrowsmith.location import InputFile, WaitingFile, remote_scheme, resolve
+from arrowsmith.location.places import STANDARD
+from arrowsmith.location.resolve import local_path
 from arrowsmith.plugin.options import build_options
 
 _PACKED_NOTHING = 512  # bytes: a gzip header may hold a file's name
@@ -56,7 +57,7 @@ def open_input(
         context.warn,
     )
     if file_path_column is None:
-        chosen, partitions = gathered(chosen, partitions, _folder(what))
+        chosen, partitions = gathered(chosen, partitions, _folder(what, found))
     return Input(
         chosen,
         context,
@@ -65,12 +66,20 @@ def open_input(
     )
 
 
-def _folder(what: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> str | None:
-    """The directory that was named, if it was one of this machine."""
+def _folder(
+    what: str | os.PathLike[str] | Sequence[str | os.PathLike[str]], found: Sequence[InputFile]
+) -> str | None:
+    """The directory that was named, as the paths of what lies in it begin; None for all else."""
     if not isinstance(what, str | os.PathLike):
+        if len(what) != 1:
+            return None
+        [what] = what
+    name = os.fspath(what)
+    if name == STANDARD:
         return None
-    path = Path(what).expanduser()
-    return str(path) if path.is_dir() else None
+    path = name if remote_scheme(name) is not None else local_path(name, SourceError)
+    inside = path.rstrip("/") + "/"
+    return path if all(source.path.startswith(inside) for source in found) else None
 
 
 def _with_bytes(sources: list[InputFile]) -> list[InputFile]:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatch
 
 import pyarrow as pa
 
 from arrowsmith.errors import SourceError
 from arrowsmith.plugin import BaseReader, RunContext, ScanRequest, Source, SourceGroup
+from arrowsmith_image import SIDECARS
 from arrowsmith_image.annotations import annotations_of
 from arrowsmith_image.beside import Beside, Told, is_metadata, metadata_of
 from arrowsmith_image.options import ReadOptions
-from arrowsmith_image.probe import is_tar, is_zip
+from arrowsmith_image.probe import is_tar, is_zip, picture_format
 from arrowsmith_image.rows import FIXED, Rows
 from arrowsmith_image.samples import Sample, folder_label, grouped, is_picture, is_text, split_of
 from arrowsmith_image.stores import Entry, FileStore, bounded, tar_entries, zip_entries
@@ -62,8 +64,8 @@ class ImageReader(BaseReader):
         if is_zip(head):
             self._archive(zip_entries(member, self._ctx))
         elif not is_tar(head):
-            alone = not self._root
-            (self._listed.append(member) if alone else self._sidecars.append(entry))
+            own = not self._root or (picture_format(head) is not None and not _tells(member.name))
+            (self._listed.append(member) if own else self._sidecars.append(entry))
         elif member.seekable:
             self._archive(tar_entries(member, self._ctx, 0))
         else:
@@ -193,6 +195,11 @@ class ImageTask:
         return self.rows.batches(self.samples, self.first, self.request)
 
 
+def _tells(name: str) -> bool:
+    """Whether a file of that name tells of pictures, and is none."""
+    return any(fnmatch(name.lower(), pattern) for pattern in SIDECARS)
+
+
 def _size(sample: Sample) -> int:
     sizes = [sample.picture.size, *(entry.size for entry in sample.beside.values())]
     return sum(size or 0 for size in sizes)
@@ -200,4 +207,4 @@ def _size(sample: Sample) -> int:
 
 def _relative(path: str, root: str) -> str:
     root = root.rstrip("/") + "/"
-    return path.removeprefix(root) if root != "/" else path.rpartition("/")[2]
+    return path.removeprefix(root).lstrip("/") if root != "/" else path.rpartition("/")[2]
