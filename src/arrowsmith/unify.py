@@ -169,6 +169,7 @@ class Adapter:
         columns: the columns asked for.
         path: of the file, for messages.
         constants: columns that have one value in all of the file, by its directories or its path.
+        renamed: columns that are others of the file under a second name: that name, and the file's.
 
     Attributes:
         wanted: the file's columns that are needed, in order.
@@ -181,18 +182,21 @@ class Adapter:
         columns: Sequence[str],
         path: str,
         constants: Mapping[str, pa.Scalar],
+        renamed: Mapping[str, str] | None = None,
     ) -> None:
         self._own = own
         self._path = path
         self._constants = constants
+        self._renamed = renamed or {}
         self._schema = pa.schema(
             [unified.field(name) for name in columns], metadata=unified.metadata
         )
         self._empty = noted_empty(own)
         names = set(own.names)
         self._to_check = not names.isdisjoint(self._constants)
+        asked = dict.fromkeys(self._renamed.get(name, name) for name in columns)
         # a file that has none of them still has to tell its number of rows
-        self.wanted = tuple(name for name in columns if name in names) or tuple(own.names[:1])
+        self.wanted = tuple(name for name in asked if name in names) or tuple(own.names[:1])
 
     def unchanged(self, name: str) -> bool:
         """Whether the file has the column in the unified type."""
@@ -208,7 +212,7 @@ class Adapter:
         return pa.RecordBatch.from_arrays(arrays, schema=self._schema)
 
     def _column(self, batch: pa.RecordBatch, field: pa.Field) -> pa.Array:
-        index = batch.schema.get_field_index(field.name)
+        index = batch.schema.get_field_index(self._renamed.get(field.name, field.name))
         if field.name in self._constants:
             value = self._constants[field.name]
             if index >= 0 and not _all_are(batch.column(index), value):

@@ -216,6 +216,24 @@ def test_single_picture_and_glob(tmp_path):
     assert with_path["file"].to_pylist() == with_path["path"].to_pylist()
 
 
+def test_a_file_path_column_keeps_labels_and_what_stands_beside(tmp_path):
+    csv = b"file_name,n\n1.jpg,7\n"
+    written(tmp_path, {"train/cat/1.jpg": jpeg(1), "train/cat/metadata.csv": csv})
+    written(tmp_path, {"test/dog/2.jpg": jpeg(2), "test/dog/more.tar": tarred({"3.jpg": jpeg(3)})})
+    ds = arrowsmith.open(tmp_path, file_path_column="file")
+    found = ds.to_table().to_pylist()
+    assert [(r["file"], r["split"], r["n"]) for r in found] == [
+        (f"{tmp_path}/test/dog/2.jpg", "test", None),
+        (f"{tmp_path}/test/dog/more.tar/3.jpg", None, None),
+        (f"{tmp_path}/train/cat/1.jpg", "train", 7),
+    ]
+    assert [r["path"] for r in found] == [r["file"] for r in found]
+    only = ds.select("file", "n").filter(f"file = '{tmp_path}/train/cat/1.jpg'")
+    assert only.to_table().to_pylist() == [{"file": f"{tmp_path}/train/cat/1.jpg", "n": 7}]
+    assert ds.filter("file is null").count() == 0
+    assert rows(tmp_path / "train/cat/1.jpg", file_path_column="file")[0]["file"].endswith("1.jpg")
+
+
 def test_hive_directories_stay_columns(tmp_path):
     written(tmp_path, {"year=1/a.jpg": jpeg(1), "year=2/b.jpg": jpeg(2), "year=2/c.jpg": jpeg(3)})
     assert [r["year"] for r in rows(tmp_path)] == [1, 2, 2]

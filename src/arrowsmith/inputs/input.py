@@ -10,6 +10,7 @@ from typing import Any, Self
 import pyarrow as pa
 
 from arrowsmith.context import Context
+from arrowsmith.errors import OptionError
 from arrowsmith.inputs.file import OpenFile
 from arrowsmith.inputs.groups import members_of
 from arrowsmith.inputs.hive import facts
@@ -21,6 +22,7 @@ from arrowsmith.plugin.protocols import DescribingReader, Predicate, ScanRequest
 from arrowsmith.plugin.specs import ReaderSpec
 from arrowsmith.unify import Adapter, unified_schema
 
+PATH = "path"  # the column of a format that gathers files, which has the file of each row
 _KEPT = 32  # files whose readers stay open between knowing the schema and reading the rows
 
 
@@ -48,7 +50,9 @@ class Input:
         self.context = context
         self._partitions = partitions
         self._path_column = file_path_column
-        self._facts = facts(partitions, [one.source.path for one in chosen], file_path_column)
+        # where files are rows, one reader has many of them, and no path holds for all its rows
+        common = None if any(one.spec.gathers for one in chosen) else file_path_column
+        self._facts = facts(partitions, [one.source.path for one in chosen], common)
         self._files: list[OpenFile] = []
         self._size: int | None = None
         try:
@@ -92,6 +96,13 @@ class Input:
 
     def _unify(self) -> pa.Schema:
         schemas = [(file.source.path, file.schema) for file in self._files]
+        for file in self._files if self._path_column is not None else ():
+            if file.chosen.spec.gathers and PATH not in file.schema.names:
+                raise OptionError(
+                    f"file_path_column: the format '{file.chosen.spec.name}' does not tell which "
+                    "file a row comes from",
+                    path=file.source.path,
+                )
         partitions = () if self._partitions is None else tuple(self._partitions.schema)
         return unified_schema(schemas, partitions, self._path_column)
 
@@ -169,11 +180,13 @@ class Input:
             before += file.source.disk_bytes or 0
             if not matching[row]:
                 continue
-            constants = constants_of(self._facts, row)
+            constants, paths = self._constants(row, file)
             lacking = self._lacking(file, request.predicate)
             if lacking and not _may_match(request.predicate, {**constants, **lacking}):
                 continue
-            adapter = Adapter(file.schema, self.schema, columns, file.source.path, constants)
+            adapter = Adapter(
+                file.schema, self.schema, columns, file.source.path, constants, paths
+            )
             predicate = _narrowed(request.predicate, file, adapter, {**lacking, **constants})
             projection = file.chosen.spec.capabilities.projection
             narrowed = replace(
@@ -181,11 +194,24 @@ class Input:
             )
             yield from file.tasks(narrowed, adapter, place, again=again)
 
+    def _constants(self, row: int, file: OpenFile) -> tuple[dict[str, pa.Scalar], dict[str, str]]:
+        """The columns with one value in all of a file; and of its own columns the one that has the
+        rows' paths, by the name that it gets.
+        """
+        constants = constants_of(self._facts, row)
+        name = self._path_column
+        if name is None or name in constants:
+            return constants, {}
+        if file.chosen.spec.gathers:
+            return constants, {name: PATH}
+        return constants | constants_of(facts(None, [file.source.path], name), 0), {}
+
     def _lacking(self, file: OpenFile, predicate: Predicate | None) -> dict[str, pa.Scalar]:
         """A null for each column that the predicate asks for and the file does not have."""
         if predicate is None:
             return {}
-        lacking = predicate.columns.difference(file.schema.names, self._facts.schema.names)
+        told = {*file.schema.names, *self._facts.schema.names, self._path_column}
+        lacking = predicate.columns.difference(told)
         return {name: pa.nulls(1, self.schema.field(name).type)[0] for name in lacking}
 
 

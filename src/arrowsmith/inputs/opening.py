@@ -56,8 +56,7 @@ def open_input(
         partition_types or {},
         context.warn,
     )
-    if file_path_column is None:
-        chosen, partitions = gathered(chosen, partitions, _folder(what, found))
+    chosen, partitions = gathered(chosen, partitions, _folder(what, found))
     return Input(
         chosen,
         context,

@@ -196,7 +196,8 @@ class ReaderSpec(_Optioned):
             ``"package.module:Class"``; see ``options_class``.
         capabilities: what the reader can do.
         gathers: files are rows: one reader takes all files of an input, as a ``SourceGroup``
-            (see :class:`~arrowsmith.plugin.protocols.SourceGroup`), or a single one as it is.
+            (see :class:`~arrowsmith.plugin.protocols.SourceGroup`), or a single one as it is. A
+            column ``path`` tells the file of each row, for ``file_path_column``.
         sidecars: patterns, in lower case, of the names of files that belong to those beside them
             (``"metadata.csv"``): the group has them too, and no other format gets them.
         summary: one line for ``arrowsmith formats``.
