@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from decimal import Decimal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -102,6 +103,76 @@ def test_labels_that_no_folder_tells_are_refused(tmp_path, label):
         ds.write(tmp_path / "out", format="imagefolder")
     assert not (tmp_path / "out").exists()
     assert [one.name for one in tmp_path.iterdir()] == ["in.parquet"]
+
+
+def test_numbers_of_64_bits_keep_their_value(tmp_path):
+    hashes = [9948569440150754111, 7, None]
+    deep = [[{"n": 2**64 - 1}], [], None]
+    ds = parquet(
+        tmp_path,
+        path=["a.png", "b.png", "c.png"],
+        phash=pa.array(hashes, pa.uint64()),
+        deep=pa.array(deep, pa.list_(pa.struct([("n", pa.uint64())]))),
+        low=[-(2**63), 2**63 - 1, 0],
+    )
+    ds.write(tmp_path / "out", format="imagefolder")
+    back = arrowsmith.open(tmp_path / "out")
+    assert back.schema.field("phash").type == pa.uint64()
+    table = back.to_table()
+    assert table["phash"].to_pylist() == hashes
+    assert table["deep"].to_pylist() == deep
+    assert table["low"].to_pylist() == [-(2**63), 2**63 - 1, 0]
+
+
+NUMBERS = {
+    "0.5 9007199254740993": pa.decimal128(38, 1),  # no double is that integer
+    "0.5 9007199254740994": pa.float64(),
+    "0.1 9007199254740991": pa.float64(),
+    "-1 9223372036854775808": pa.decimal128(38, 0),
+    "1 18446744073709551616": pa.decimal128(38, 0),
+    "1e100 2": pa.float64(),
+    "0.1234567890123456789 2": pa.decimal128(38, 19),
+    "12345678901234567000.0 2": pa.float64(),
+}
+
+
+@pytest.mark.parametrize("numbers", NUMBERS)
+def test_numbers_have_the_types_that_json_lines_have(tmp_path, numbers):
+    """As the format ``jsonl`` reads the very file."""
+    lines = [f'{{"file_name": "{n}.png", "n": {v}}}\n' for n, v in enumerate(numbers.split())]
+    written(tmp_path, {"0.png": png(1), "1.png": png(2)})
+    (tmp_path / "metadata.jsonl").write_text("".join(lines))
+    found = arrowsmith.open(tmp_path).select("n").to_table()
+    assert found.schema.field("n").type == NUMBERS[numbers]
+    assert found.equals(arrowsmith.open(tmp_path / "metadata.jsonl").select("n").to_table())
+    assert [Decimal(v) for v in found["n"].to_pylist()] == [
+        Decimal(v) if pa.types.is_decimal(NUMBERS[numbers]) else Decimal(float(v))
+        for v in numbers.split()
+    ]
+
+
+@pytest.mark.parametrize("number", ["1" * 39, "1.5e-60, \"m\": 0.12345678901234567891", "1e-400"])
+def test_numbers_that_no_type_holds_are_told(tmp_path, number):
+    written(tmp_path, {"0.png": png(1)})
+    lines = f'{{"file_name": "0.png", "n": {number}, "k": 1}}\n'
+    (tmp_path / "metadata.jsonl").write_text(lines)
+    if '"m"' in number:
+        table = arrowsmith.open(tmp_path).select("n", "m").to_table()
+        assert table.to_pylist() == [{"n": 1.5e-60, "m": Decimal("0.12345678901234567891")}]
+        return
+    with pytest.raises(DataError, match=r"metadata\.jsonl: .*'n' have more than 38 digits"):
+        arrowsmith.open(tmp_path)
+
+
+def test_metadata_of_several_folders_keeps_large_numbers(tmp_path):
+    for folder, value in (("a", 5), ("b", 2**64 - 1)):
+        written(tmp_path, {f"{folder}/0.png": png(value % 7)})
+        line = json.dumps({"file_name": "0.png", "n": value}) + "\n"
+        (tmp_path / folder / "metadata.jsonl").write_text(line)
+    found = arrowsmith.open(tmp_path).select("n").to_table()
+    assert found["n"].to_pylist() == [5, 2**64 - 1]
+    (tmp_path / "a" / "metadata.jsonl").write_text('{"file_name": "0.png", "n": -5}\n')
+    assert arrowsmith.open(tmp_path).to_table()["n"].to_pylist() == [-5, 2**64 - 1]
 
 
 def test_floats_that_json_lacks_are_null(tmp_path):

@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 
 from arrowsmith.errors import DataError, SchemaMismatch
 from arrowsmith.plugin import RunContext
+from arrowsmith_image.jsonl import read_jsonl
 from arrowsmith_image.pillow import BadPictureError
 from arrowsmith_image.stores import Entry
 
@@ -114,10 +115,44 @@ def metadata_of(
         some = ", ".join(sorted(missing)[:3])
         ctx.warn(f"metadata names {len(missing)} pictures that are not there, such as {some}")
     try:
-        joined = pa.concat_tables(tables, promote_options="permissive")
+        joined = pa.concat_tables(_alike(tables), promote_options="permissive")
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
         raise SchemaMismatch(f"metadata files do not fit one another: {error}") from error
     yield Told(joined, rows)
+
+
+def _alike(tables: Sequence[pa.Table]) -> Sequence[pa.Table]:
+    """The tables with types that no joining makes doubles of: those of ``jsonl`` for all rows.
+
+    Raises:
+        SchemaMismatch: a column has decimals in one table and floats in another.
+    """
+    for name in {name: None for table in tables for name in table.column_names}:
+        columns = [table[name] for table in tables if name in table.column_names]
+        kinds = {column.type for column in columns}
+        decimals = any(map(pa.types.is_decimal, kinds))
+        if decimals and any(map(pa.types.is_floating, kinds)):
+            raise SchemaMismatch(
+                f"metadata files do not fit one another: column '{name}' has numbers of more "
+                "digits than a float in one of them and floats in another"
+            )
+        if pa.uint64() not in kinds or not (pa.int64() in kinds or decimals):
+            continue
+        signed = decimals or any((pc.min(column).as_py() or 0) < 0 for column in columns)
+        kind = pa.decimal128(38, 0) if signed else pa.uint64()
+        tables = [_with_type(table, name, kind) for table in tables]
+    return tables
+
+
+def _with_type(table: pa.Table, name: str, kind: pa.DataType) -> pa.Table:
+    """A column of integers in another type; decimals stay as they are."""
+    place = table.schema.get_field_index(name)
+    if place < 0 or not pa.types.is_integer(table.schema.field(place).type):
+        return table
+    column = table.column(place)
+    if pa.types.is_decimal(kind):  # Arrow knows no cast from uint64 to a decimal of 38 digits
+        column = column.cast(pa.string()).cast(kind)
+    return table.set_column(place, name, column.cast(kind))
 
 
 def loaded(entry: Entry, ctx: RunContext) -> bytes:
@@ -144,7 +179,7 @@ def _parsed(entry: Entry, ctx: RunContext) -> pa.Table:
             table = pq.ParquetFile(io.BytesIO(data)).read()
         else:
             data.decode()
-            table = _jsonl(data) if kind == "jsonl" else _csv(data)
+            table = read_jsonl(data) if kind == "jsonl" else _csv(data)
         table.validate(full=True)
         if not all(table.column_names):
             raise pa.ArrowInvalid("a column has no name")
@@ -156,21 +191,6 @@ def _parsed(entry: Entry, ctx: RunContext) -> pa.Table:
         what = " ".join(str(error).split())[:300]
         raise DataError(f"cannot be read ({what})", path=entry.path) from error
     return table
-
-
-def _jsonl(data: bytes) -> pa.Table:
-    """Lines of any length; what looks like a time stays the text that it is."""
-    import pyarrow.json as reader
-
-    whole = reader.ReadOptions(block_size=max(len(data), 1), use_threads=False)
-    table = reader.read_json(io.BytesIO(data), whole)
-    times = [field.name for field in table.schema if pa.types.is_timestamp(field.type)]
-    if not times:
-        return table
-    texts = pa.schema([pa.field(name, pa.string()) for name in times])
-    parse = reader.ParseOptions(explicit_schema=texts)
-    again = reader.read_json(io.BytesIO(data), whole, parse)
-    return again.select(table.column_names)
 
 
 def _csv(data: bytes) -> pa.Table:
