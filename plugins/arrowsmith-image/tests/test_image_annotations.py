@@ -51,6 +51,34 @@ def test_coco(tmp_path):
     assert found["c"] is None  # nobody says anything of it
 
 
+def test_coco_files_of_one_set_tell_of_the_same_objects(tmp_path):
+    """As the set of 2017 is laid out: instances, key points and captions."""
+    images = [{"id": 7, "file_name": "a.jpg"}]
+    kinds = [{"id": 3, "name": "dog"}, {"id": 4, "name": "cat"}]
+    dog = {"id": 9, "image_id": 7, "category_id": 3, "bbox": [1, 2, 3, 4], "area": 12.0}
+    cat = {"id": 9, "image_id": 7, "category_id": 4, "bbox": [5, 6, 7, 8]}  # of another set
+    told = [{"id": n, "image_id": 7, "caption": "a dog"} for n in (1, 9)]
+    made = {"instances": [dog], "person_keypoints": [dog], "captions": told, "cats": [cat]}
+    files = {"train2017/a.jpg": jpeg(1)}
+    for name, annotations in made.items():
+        content = {"images": images, "categories": kinds, "annotations": annotations}
+        files[f"annotations/{name}_train2017.json"] = json.dumps(content).encode()
+    with pytest.warns(UserWarning, match=r"nothing that is used.*/captions_train2017\.json$"):
+        found = objects(written(tmp_path, files))
+    assert [(one["category"], one["bbox_xywh"]) for one in found["a"]] == [
+        ("cat", [5.0, 6.0, 7.0, 8.0]),
+        ("dog", [1.0, 2.0, 3.0, 4.0]),
+    ]
+
+
+def test_captions_alone_are_no_objects(tmp_path):
+    told = {"images": [{"id": 7, "file_name": "a.jpg"}], "annotations": []}
+    told["annotations"] = [{"id": 1, "image_id": 7, "caption": "a dog"}]
+    files = {"a.jpg": jpeg(1), "captions.json": json.dumps(told).encode()}
+    with pytest.warns(UserWarning, match="nothing that is used.*captions.json"):
+        assert "objects" not in arrowsmith.open(written(tmp_path, files)).schema.names
+
+
 def test_yolo(tmp_path):
     files = {f"images/train/{name}.jpg": jpeg(n) for n, name in enumerate("abc")}
     files["labels/train/a.txt"] = b"1 0.5 0.5 0.25 1\n0 0.1 0.2 0.3 0.4\n"

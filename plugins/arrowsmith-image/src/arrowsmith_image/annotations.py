@@ -76,6 +76,7 @@ def _damaged(entry: Entry, what: str, kind: str) -> DataError:
 
 def _coco(files: list[Entry], pictures: list[str], ctx: RunContext, used: set[int]) -> Objects:
     found: Objects = {}
+    seen: set[object] = set()
     known = set(pictures)
     bases = _unique({posixpath.basename(name): name for name in pictures}, pictures)
     for entry in files:
@@ -84,9 +85,9 @@ def _coco(files: list[Entry], pictures: list[str], ctx: RunContext, used: set[in
         content = _json(loaded(entry, ctx))
         if not (isinstance(content, dict) and {"images", "annotations"} <= content.keys()):
             continue
-        used.add(id(entry))
         try:
-            _coco_file(content, entry, found, known, bases)
+            if _coco_file(content, entry, found, known, bases, seen):
+                used.add(id(entry))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise _damaged(entry, f"{type(error).__name__}: {error}", "COCO") from error
     return found
@@ -105,7 +106,21 @@ def _coco_file(
     found: Objects,
     known: set[str],
     bases: dict[str, str],
-) -> None:
+    seen: set[object],
+) -> bool:
+    """Add the objects of a file; False if it tells of none, but of captions, say.
+
+    Args:
+        seen: what is known already, since files of one set tell of the same objects.
+    """
+    told = [(one["image_id"], one) for one in content["annotations"]]
+    placed = [
+        (image_id, one)
+        for image_id, one in told
+        if one.get("bbox") is not None or one.get("segmentation") is not None
+    ]
+    if told and not placed:
+        return False
     categories = {one["id"]: str(one["name"]) for one in content.get("categories", ())}
     folder = posixpath.dirname(entry.name)
     names: dict[Any, str] = {}
@@ -117,12 +132,16 @@ def _coco_file(
         if name is not None:
             names[image["id"]] = name
             found.setdefault(name, [])
-    for one in content["annotations"]:
-        name = names.get(one["image_id"])
+    for image_id, one in placed:
+        name = names.get(image_id)
         if name is None:
             continue
         box = one.get("bbox")
         shape = one.get("segmentation")
+        own = (name, one.get("category_id"), one.get("id"))
+        if own[-1] is not None and own in seen:
+            continue
+        seen.add(own)
         found[name].append(
             {
                 "category": categories.get(one.get("category_id")),
@@ -135,6 +154,7 @@ def _coco_file(
                 else None,
             }
         )
+    return True
 
 
 def _unique(by_base: dict[str, str], pictures: list[str]) -> dict[str, str]:
