@@ -208,6 +208,24 @@ def test_compressed_and_piped_tars_give_the_same(tmp_path):
     assert len(done.stdout.splitlines()) == 5
 
 
+@pytest.mark.parametrize(
+    ("late", "what"),
+    [
+        ({"300.png": png(1), "300.json": b"{}"}, r"no column for members '\.json'.*300\.png"),
+        ({"train/300.png": png(1)}, r"no column 'split'.*train/300\.png"),
+        ({"metadata.csv": b"file_name,n\n1.png,1\n"}, r"no key of a picture.*metadata\.csv"),
+    ],
+)
+def test_what_a_stream_tells_too_late_is_told(tmp_path, late, what):
+    import gzip
+
+    data = tarred({f"{n:03d}.png": png(1, 2, 2) for n in range(210)} | late)
+    (tmp_path / "s.tar.gz").write_bytes(gzip.compress(data))
+    ds = arrowsmith.open(tmp_path / "s.tar.gz")
+    with pytest.warns(UserWarning, match=f"s.tar.gz: .*{what}.*decompress it"):
+        assert len(ds.to_table()) == 210 + any(name.endswith(".png") for name in late)
+
+
 def test_single_picture_and_glob(tmp_path):
     written(tmp_path, {"a.jpg": jpeg(1), "b.jpg": jpeg(2), "c.data": jpeg(3)})
     assert rows(tmp_path / "c.data")[0]["width"] == 32

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 
@@ -21,6 +21,10 @@ from arrowsmith_image.stores import Entry, FileStore, bounded, tar_entries, zip_
 
 _SAMPLES = 256  # of one task
 _LOOKED_AT = 200  # samples of a stream, to know its columns
+_UNPACK = (
+    f"Of an archive that can only be read front to end, the first {_LOOKED_AT} pictures say which"
+    " columns there are: decompress it, or save it as a file"
+)
 _OVERHEAD = 1 << 20
 
 
@@ -134,8 +138,29 @@ class ImageReader(BaseReader):
         ]
         return Rows(extra, self._beside, self._options, self._ctx, folders=labelled, splits=splits)
 
-    def _streamed(self, stream: Source) -> Iterator[Sample]:
-        return grouped(tar_entries(stream, self._ctx, self._held), self._held)
+    def _streamed(
+        self, stream: Source, left: Callable[[Entry], None] = lambda _: None
+    ) -> Iterator[Sample]:
+        return grouped(tar_entries(stream, self._ctx, self._held), self._held, left)
+
+    def _checked(self, stream: Source) -> Iterator[Sample]:
+        """The samples of a stream; what there is no column for is told, once each."""
+        told: set[str] = set()
+
+        def tell(what: str, entry: Entry) -> None:
+            if what not in told:
+                told.add(what)
+                self._ctx.warn(f"{stream.path}: {what} ({entry.name}, say). {_UNPACK}")
+
+        def left(entry: Entry) -> None:
+            tell("members that belong to no key of a picture are passed over", entry)
+
+        for sample in self._streamed(stream, left):
+            for kind in sample.beside.keys() - self._rows.kinds:
+                tell(f"there is no column for members '.{kind}', which begin late", sample.picture)
+            if not self._rows.splits and split_of(sample.picture.name) is not None:
+                tell("there is no column 'split' for folders that begin late", sample.picture)
+            yield sample
 
     # --- the contract ----------------------------------------------------------------------------
 
@@ -168,7 +193,7 @@ class ImageReader(BaseReader):
         if pending:
             yield ImageTask(pending, first, size, self._rows, request)
         for stream in self._streams:
-            samples = self._streamed(stream)
+            samples = self._checked(stream)
             size = 2 * request.batch_bytes + self._held
             yield ImageTask(samples, 0, size, self._rows, request)
 

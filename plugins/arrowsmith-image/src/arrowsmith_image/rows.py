@@ -47,6 +47,8 @@ class Rows:
 
     Attributes:
         schema: of all columns.
+        kinds: of the members that have a column, or tell of a label.
+        splits: there is a column ``split``.
     """
 
     def __init__(
@@ -69,6 +71,8 @@ class Rows:
         self._options = options
         self._ctx = ctx
         self._folders = folders
+        self.kinds = frozenset({"", "cls", *self._extra.values()})
+        self.splits = splits
 
     def batches(
         self, samples: Iterable[Sample], first: int, request: ScanRequest

@@ -6,7 +6,7 @@ name up to the first dot of its last part, and what follows the dot says what a 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from arrowsmith.errors import DataError
@@ -53,12 +53,15 @@ def keyed(name: str) -> tuple[str, str]:
     return folder + slash + stem, kind.lower()
 
 
-def grouped(entries: Iterable[Entry], most: int) -> Iterator[Sample]:
+def grouped(
+    entries: Iterable[Entry], most: int, left: Callable[[Entry], None] = lambda _: None
+) -> Iterator[Sample]:
     """Members of an archive by key: those of one key stand together. Keys without a picture have
     no row.
 
     Args:
         most: bytes that members of a key may hold, where an archive is read front to end.
+        left: is given what belongs to no sample.
 
     Raises:
         DataError: a key has more members than any sample has.
@@ -69,30 +72,34 @@ def grouped(entries: Iterable[Entry], most: int) -> Iterator[Sample]:
     for entry in entries:
         own, kind = keyed(entry.name)
         if own != key:
-            if (sample := _sample(held)) is not None:
-                yield sample
+            yield from _samples(held, left)
             key, held, size = own, {}, 0
         size += entry.held
         if size > most:
             entry.let_go()
-        if held.setdefault(kind, entry) is not entry and is_picture(entry.name):
-            yield Sample(entry)  # the same name again: a picture is never lost
+        if held.setdefault(kind, entry) is not entry:  # the same name again
+            if is_picture(entry.name):
+                yield Sample(entry)  # a picture is never lost
+            else:
+                left(entry)
         elif len(held) > _KINDS:
             raise DataError(
                 f"has more than {_KINDS} members of the key {own!r}",
                 path=entry.archive or entry.path,
                 hint="unpack it: in folders, names are not grouped",
             )
-    if (sample := _sample(held)) is not None:
-        yield sample
+    yield from _samples(held, left)
 
 
-def _sample(held: dict[str, Entry]) -> Sample | None:
+def _samples(held: dict[str, Entry], left: Callable[[Entry], None]) -> Iterator[Sample]:
+    """The sample of one key, if there is a picture of it."""
     pictures = [kind for kind in held if is_picture(f".{kind}")]
     if not pictures:
-        return None
+        for entry in held.values():
+            left(entry)
+        return
     first = min(pictures, key=lambda kind: kind.count("."))  # jpg before seg.png
-    return Sample(held[first], {kind: entry for kind, entry in held.items() if kind != first})
+    yield Sample(held[first], {kind: entry for kind, entry in held.items() if kind != first})
 
 
 def is_picture(name: str) -> bool:
