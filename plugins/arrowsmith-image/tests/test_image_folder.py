@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tarfile
 from decimal import Decimal
 
 import pyarrow as pa
@@ -223,6 +224,43 @@ def test_what_does_not_fit_is_told_at_once(tmp_path):
     assert done.returncode == 2
     assert "cannot be written to standard output" in done.stderr
     assert not (tmp_path / "two").exists()
+
+
+def test_tars_have_no_names_that_are_passed_over(tmp_path):
+    names = [".a/x.png", "a/x.png", "__MACOSX/y.png", "/home/me/.cache/z.png", "...", "b/.c.png"]
+    ds = parquet(tmp_path, path=names)
+    ds.write(tmp_path / "h.tar")
+    with tarfile.open(tmp_path / "h.tar") as archive:  # an independent reader
+        keys = archive.getnames()
+    assert keys == [
+        "a/x.png", "a/x_00000001.png", "MACOSX/y.png", "home/me/cache/z.png", "___.png", "b/_c.png",
+    ]  # fmt: skip
+    back = arrowsmith.open(tmp_path / "h.tar").to_table()
+    assert back["bytes"].to_pylist() == ds.to_table()["bytes"].to_pylist()
+
+
+@pytest.mark.parametrize(
+    ("columns", "what"),
+    [
+        ({"png": [b"x"]}, "'png' cannot be a member.*pictures of column 'bytes'"),
+        ({"cls": [b"x"], "label": ["cat"]}, "'cls' cannot be a member"),
+        ({"json": ["{}"], "metadata.json": ["{}"], "n": [1]}, "'metadata.json' cannot be a member"),
+        ({"seg": [b"x"], "SEG": [b"y"]}, "'SEG' cannot be a member.*column 'seg'"),
+        ({"1.seg": [b"x"]}, "'1.seg' is no suffix"),
+    ],
+)
+def test_columns_that_would_be_other_members_are_refused(tmp_path, columns, what):
+    ds = parquet(tmp_path, **columns)
+    with pytest.raises(SchemaMismatch, match=what):
+        ds.write(tmp_path / "a.tar")
+    assert not (tmp_path / "a.tar").exists()
+
+
+def test_members_beside_pictures_come_back(tmp_path):
+    ds = parquet(tmp_path, **{"jpg": [jpeg(1)], "cls": [b"x"], "seg.png": [png(3)]})
+    ds.write(tmp_path / "a.tar")
+    [row] = arrowsmith.open(tmp_path / "a.tar").to_table().to_pylist()
+    assert (row["bytes"], row["jpg"], row["seg.png"]) == (png(0), jpeg(1), png(3))
 
 
 def test_shards_keep_labels_and_splits(tmp_path):

@@ -22,7 +22,7 @@ from arrowsmith_image.options import WriteOptions
 from arrowsmith_image.pixels import encoded_values
 from arrowsmith_image.probe import picture_format, suffix_of
 from arrowsmith_image.rows import FIXED
-from arrowsmith_image.samples import SPLITS, is_text, split_of
+from arrowsmith_image.samples import SPLITS, is_text, keyed, split_of
 
 _BLOCK, _RECORD = 512, 10_240
 _OWNER = b"0000644\0" + b"0000000\0" * 2
@@ -50,9 +50,13 @@ class ImageSink:
         self._json: list[str] = []
         for field in schema:
             self._sort(field)
+        self._told = "json" if "json" not in self._members else "metadata.json"
+        own = {"cls"} if self._label else set()
+        own |= {self._told} if self._json else set()
+        for kind in own & self._members.keys():
+            raise self._taken(self._members[kind], f"'.{kind}' is what other columns are written as")
         facts = pa.schema([schema.field(name) for name in self._json])
         self._objects = json_objects(facts) if self._json else None
-        self._told = "json" if "json" not in self._members else "metadata.json"
         self._stream: BinaryIO | None = None
         self._written = self._rows = 0
         self._last = ""
@@ -64,9 +68,12 @@ class ImageSink:
             return
         text = is_text(name) and pa.types.is_string(field.type)
         if text or is_encoded(field.type):
-            if not re.fullmatch(r"[A-Za-z0-9_.-]+", name):
+            kind = name.lower()
+            if not re.fullmatch(r"[A-Za-z0-9_.-]+", name) or keyed(f"_.{name}") != ("_", kind):
                 raise SchemaMismatch(f"column '{name}' is no suffix", path=self._target.path)
-            self._members[name.lower()] = name
+            if kind in self._members:
+                raise self._taken(name, f"it is the suffix of column '{self._members[kind]}', too")
+            self._members[kind] = name
         else:
             self._json.append(name)
 
@@ -86,7 +93,11 @@ class ImageSink:
             kind = picture_format(data[:32])
             if kind is None:
                 raise self._bad(f"what is no picture of a known format in row {self._rows}")
-            self._add(f"{key}{suffix_of(kind)}", data)
+            suffix = suffix_of(kind)
+            if suffix[1:] in self._members:
+                column = self._members[suffix[1:]]
+                raise self._taken(column, f"pictures of column '{self._column}' are called so")
+            self._add(f"{key}{suffix}", data)
             if labels[row] is not None:
                 self._add(f"{key}.cls", str(labels[row]).encode())
             for suffix, values in members.items():
@@ -117,12 +128,16 @@ class ImageSink:
             raise
 
     def _named(self, name: str | None) -> str:
-        """The key of a row: no dot in its last part, no way out of a folder, not the last one."""
+        """The key of a row: no dot in its last part, no way out of a folder, not the last one, and
+        no folder that reading passes over.
+        """
         if name is None:
             key = f"{self._rows:08d}"
         else:
             folder, base = posixpath.split(name)
-            parts = [part for part in folder.split("/") if part not in ("", ".", "..")]
+            parts = [part for one in folder.split("/") if (part := one.lstrip("."))]
+            if parts and parts[0] == "__MACOSX":
+                parts[0] = "MACOSX"
             stem = posixpath.splitext(base)[0].replace(".", "_") or f"{self._rows:08d}"
             key = "/".join([*parts, stem])
         if key == self._last:
@@ -136,6 +151,13 @@ class ImageSink:
         for part in (_header(name, len(data)), data, padding):
             stream.write(part)
             self._written += len(part)
+
+    def _taken(self, column: str, why: str) -> SchemaMismatch:
+        return SchemaMismatch(
+            f"column '{column}' cannot be a member of that suffix: {why}",
+            path=self._target.path,
+            hint="rename it",
+        )
 
     def _bad(self, what: str) -> DataError:
         return DataError(
