@@ -134,6 +134,28 @@ def test_metadata_makes_no_csv_dataset(tmp_path):
     ]
 
 
+@pytest.mark.parametrize(
+    ("texts", "values"),
+    [
+        ("1.10 1.1", ["1.10", "1.1"]),  # versions
+        ("1 1.0", ["1", "1.0"]),
+        ("-0 1.5", ["-0", "1.5"]),
+        ("-0 1", ["-0", "1"]),
+        ("1.0 -2.5 0.0", [1.0, -2.5, 0.0]),
+        ("1 -2.5 0", [1.0, -2.5, 0.0]),
+        ("1 0.000012345", [1.0, 0.000012345]),
+        ("0.8444218515250481 1.5", [0.8444218515250481, 1.5]),
+        ("0.84442185152504811 1.5", ["0.84442185152504811", "1.5"]),
+        ("123456789012345.123 1.5", ["123456789012345.123", "1.5"]),
+    ],
+)
+def test_metadata_is_numbers_where_the_texts_come_back(tmp_path, texts, values):
+    lines = [f"{n}.png,{text}\n" for n, text in enumerate(texts.split())]
+    written(tmp_path, {f"{n}.png": png(n) for n in range(len(lines))})
+    (tmp_path / "metadata.csv").write_text("file_name,n\n" + "".join(lines))
+    assert [repr(r["n"]) for r in rows(tmp_path)] == list(map(repr, values))
+
+
 def test_metadata_of_splits_and_other_kinds(tmp_path):
     lines = json.dumps({"file_name": "1.jpg", "text": "ä cat"}) + "\n"
     written(tmp_path, {"train/1.jpg": jpeg(1), "train/metadata.jsonl": lines.encode()})

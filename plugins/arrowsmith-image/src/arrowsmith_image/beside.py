@@ -23,7 +23,10 @@ from arrowsmith_image.stores import Entry
 
 _KEYS = ("file_name", "file", "filename", "image")
 _INTEGER = r"^(?:0|-?[1-9][0-9]{0,17})$"
-_NUMBER = r"^-?(?:0|[1-9][0-9]{0,14})(?:\.[0-9]{1,15})?$"
+_WHOLE = r"(?:0|-?[1-9][0-9]{0,14})"
+_FRACTION = r"-?(?:0|[1-9][0-9]{0,14})\.[0-9]{0,20}[1-9]"
+_NUMBERS = (rf"^(?:{_WHOLE}|{_FRACTION})$", rf"^(?:-?0\.0|{_WHOLE}\.0|{_FRACTION})$")
+_DIGITS = 15  # of a text that a double gives back, whichever it is
 _SHARE = 8  # a metadata file may take so much of the budget: one part of this many
 
 
@@ -214,8 +217,15 @@ def _csv(data: bytes) -> pa.Table:
 
 def _typed(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Numbers where every text is one as it would be written; else the texts."""
-    for pattern, kind in ((_INTEGER, pa.int64()), (_NUMBER, pa.float64())):
-        fits = pc.match_substring_regex(column, pattern)
-        if column.null_count < len(column) and pc.all(fits).as_py():
-            return column.cast(kind)
+    if column.null_count == len(column):
+        return column
+    if pc.all(pc.match_substring_regex(column, _INTEGER)).as_py():
+        return column.cast(pa.int64())
+    for pattern in _NUMBERS:  # whole numbers end in .0, or none does
+        if pc.all(pc.match_substring_regex(column, pattern)).as_py():
+            numbers = column.cast(pa.float64())
+            digits = pc.utf8_ltrim(pc.replace_substring(column, ".", ""), "-0")
+            short = pc.less_equal(pc.utf8_length(digits), _DIGITS)
+            same = pc.or_(short, pc.equal(numbers.cast(pa.string()), column))
+            return numbers if pc.all(same).as_py() else column
     return column
