@@ -8,7 +8,7 @@ import pytest
 
 import arrowsmith
 from arrowsmith.errors import DataError
-from pictures import jpeg, written
+from pictures import jpeg, png, written
 
 VOC = """<annotation><filename>a.jpg</filename>
 <object><name>cat</name><pose>Left</pose><truncated>1</truncated><difficult>0</difficult>
@@ -71,6 +71,12 @@ def test_coco_files_of_one_set_tell_of_the_same_objects(tmp_path):
     ]
 
 
+def test_coco_without_any_object(tmp_path):
+    told = {"images": [{"id": 7, "file_name": "a.jpg"}], "annotations": []}
+    folder = written(tmp_path, {"a.jpg": jpeg(1), "coco.json": json.dumps(told).encode()})
+    assert objects(folder) == {"a": []}
+
+
 def test_captions_alone_are_no_objects(tmp_path):
     told = {"images": [{"id": 7, "file_name": "a.jpg"}], "annotations": []}
     told["annotations"] = [{"id": 1, "image_id": 7, "caption": "a dog"}]
@@ -84,13 +90,34 @@ def test_yolo(tmp_path):
     files["labels/train/a.txt"] = b"1 0.5 0.5 0.25 1\n0 0.1 0.2 0.3 0.4\n"
     files["labels/train/b.txt"] = b""
     files["data.yaml"] = b"names: [cat, dog]\n"
-    with pytest.warns(UserWarning, match="empty file"):
-        found = objects(written(tmp_path, files))
+    found = objects(written(tmp_path, files))
     assert [(one["category"], one["bbox_cxcywh"]) for one in found["a"]] == [
         ("dog", [0.5, 0.5, 0.25, 1.0]),
         ("cat", [0.1, 0.2, 0.3, 0.4]),
     ]
+    assert found["b"] == []  # it says that there is nothing
     assert found["c"] is None
+
+
+def test_empty_texts_are_labels_only_among_labels(tmp_path):
+    folder = written(tmp_path, {"a.jpg": jpeg(1), "b.jpg": jpeg(2), "a.txt": b"", "b.xml": b""})
+    with (
+        pytest.warns(UserWarning, match=r"b\.xml: an empty file, left out"),
+        pytest.warns(UserWarning, match=r"nothing that is used.*a\.txt"),
+    ):
+        assert "objects" not in arrowsmith.open(folder).schema.names
+    (folder / "b.xml").unlink()
+    assert objects(folder, annotations="yolo") == {"a": [], "b": None}
+    (folder / "b.txt").write_bytes(b"0 0.5 0.5 1 1\n")
+    assert objects(folder)["a"] == []
+
+
+@pytest.mark.parametrize(("name", "text"), [("a.txt", "0 0.5 0.5 1 1\n"), ("a.xml", VOC)])
+def test_pictures_of_one_stem_share_their_annotations(tmp_path, name, text):
+    folder = written(tmp_path, {"a.jpg": jpeg(1), "a.png": png(2), name: text.encode()})
+    first, second = arrowsmith.open(folder).to_table()["objects"].to_pylist()
+    assert first == second
+    assert len(first) > 0
 
 
 def test_voc(tmp_path):

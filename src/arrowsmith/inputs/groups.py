@@ -97,7 +97,8 @@ def with_empty(
 ) -> tuple[list[Chosen], list[InputFile]]:
     """What was chosen, in the order of ``found``, and of the empty files those that are rows.
 
-    An empty picture is a bad record, which must not vanish; an empty table has no rows anyway.
+    An empty picture is a bad record, which must not vanish; an empty table has no rows anyway. An
+    empty file beside pictures may tell that there is nothing in one of them.
 
     Returns:
         the chosen, and the empty files that belong to no format.
@@ -108,7 +109,10 @@ def with_empty(
     rest: list[InputFile] = []
     for source in found:
         one = known.get(id(source))
-        like = [row for row in rows if source.name.lower().endswith(row.spec.extensions)]
+        name = source.name.lower()
+        like = [
+            row for row in rows if name.endswith(row.spec.extensions) or is_sidecar(name, row.spec)
+        ]
         if one is not None:
             every.append(one)
         elif like:

@@ -14,6 +14,7 @@ import json
 import posixpath
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any
 from xml.etree import ElementTree
 
@@ -53,7 +54,7 @@ def annotations_of(
     for kind, shape, read in (
         ("coco", _COCO, _coco),
         ("voc", _VOC, _voc),
-        ("yolo", _YOLO, _yolo),
+        ("yolo", _YOLO, partial(_yolo, insist=wanted == "yolo")),
     ):
         if wanted not in ("auto", kind):
             continue
@@ -192,14 +193,15 @@ def _voc(files: list[Entry], pictures: list[str], ctx: RunContext, used: set[int
             raise _damaged(entry, str(error), "VOC") from error
         if root.tag != "annotation":
             continue
-        name = stems.get(_stem(entry.name))
-        if name is None:
+        names = stems.get(_stem(entry.name))
+        if names is None:
             continue
         used.add(id(entry))
         try:
-            found[name] = [_voc_object(one) for one in root.iter("object")]
+            objects = [_voc_object(one) for one in root.iter("object")]
         except (TypeError, ValueError) as error:
             raise _damaged(entry, str(error), "VOC") from error
+        found |= dict.fromkeys(names, objects)
     return found
 
 
@@ -222,23 +224,34 @@ def _flag(text: str | None) -> int | None:
 # --- YOLO ----------------------------------------------------------------------------------------
 
 
-def _yolo(files: list[Entry], pictures: list[str], ctx: RunContext, used: set[int]) -> Objects:
+def _yolo(
+    files: list[Entry], pictures: list[str], ctx: RunContext, used: set[int], *, insist: bool
+) -> Objects:
+    """An empty file says that there is no object, if others, or names of classes, are YOLO's."""
     found: Objects = {}
+    empty: list[Entry] = []
     stems = _stems(pictures)
     classes = _class_names(files, ctx, used)
     for entry in files:
-        name = stems.get(_stem(entry.name))
-        if name is None or not entry.name.lower().endswith(".txt"):
+        names = stems.get(_stem(entry.name))
+        if names is None or not entry.name.lower().endswith(".txt"):
             continue
         lines = loaded(entry, ctx).decode("utf-8", "replace").splitlines()
         rows = [line.split() for line in lines if line.strip()]
+        if not rows:
+            empty.append(entry)
+            continue
         if not all(len(row) >= 5 for row in rows):
             continue
         try:
-            found[name] = [_yolo_object(row, classes) for row in rows]
+            found |= dict.fromkeys(names, [_yolo_object(row, classes) for row in rows])
         except ValueError:
             continue  # a text of another kind
         used.add(id(entry))
+    if found or classes or insist:
+        for entry in empty:
+            used.add(id(entry))
+            found |= dict.fromkeys(stems[_stem(entry.name)], [])
     return found
 
 
@@ -287,8 +300,12 @@ def _stem(name: str) -> str:
     return "/".join(part for part in parts if part.lower() not in kinds)
 
 
-def _stems(pictures: list[str]) -> dict[str, str]:
-    return {_stem(name): name for name in pictures}
+def _stems(pictures: list[str]) -> dict[str, list[str]]:
+    """Pictures by what an annotation is called; several may differ in their suffix alone."""
+    found: dict[str, list[str]] = {}
+    for name in pictures:
+        found.setdefault(_stem(name), []).append(name)
+    return found
 
 
 # --- the column ----------------------------------------------------------------------------------
@@ -315,7 +332,8 @@ def _child(values: list[Any], kind: str) -> pa.Array:
         return numbers(values, pa.float64())
     if kind == "box":
         flat = [number for value in values for number in (value or (None,) * 4)]
-        mask = pa.py_buffer(np.packbits([one is not None for one in values], bitorder="little"))
+        there = np.array([one is not None for one in values], bool)
+        mask = pa.py_buffer(np.packbits(there, bitorder="little"))
         inner = numbers(flat, pa.float64())
         return pa.Array.from_buffers(_BOX, len(values), [mask], children=[inner])
     parts = [part for value in values for part in (value or ())]

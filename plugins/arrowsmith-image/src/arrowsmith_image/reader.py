@@ -56,6 +56,7 @@ class ImageReader(BaseReader):
             raise SourceError(
                 "holds no pictures", path=self._path, hint="are they in another place or format?"
             )
+        self._sidecars = [entry for entry in self._sidecars if not self._is_empty(entry)]
         self._beside = self._told()
         self._rows = self._columns()
 
@@ -74,6 +75,13 @@ class ImageReader(BaseReader):
             self._archive(tar_entries(member, self._ctx, 0))
         else:
             self._streams.append(member)
+
+    def _is_empty(self, entry: Entry) -> bool:
+        """Whether nothing can be told by a file: an empty text may say that there are no objects."""
+        if entry.size != 0 or entry.name.lower().endswith(".txt"):
+            return False
+        self._ctx.warn(f"{entry.path}: an empty file, left out")
+        return True
 
     def _archive(self, entries: Iterable[Entry]) -> None:
         """Take in an archive: samples, and what tells of them from other places in it."""
