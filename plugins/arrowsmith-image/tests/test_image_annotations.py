@@ -149,6 +149,7 @@ def test_boxes_survive_parquet(tmp_path):
         ("c.json", b'{"images": [{"id": 1}], "annotations": []}'),
         ("c.json", b'{"images": [{"id": 1, "file_name": "a.jpg"}], "annotations": [{}]}'),
         ("c.json", b'{"images": 3, "annotations": []}'),
+        ("classes.txt", "Käse".encode("latin-1")),
     ],
 )
 def test_damaged_annotations_are_told(tmp_path, name, content):

@@ -82,6 +82,22 @@ def test_annotations_in_archives(tmp_path):
     ]
 
 
+@pytest.mark.parametrize("name", ["a.tar", "a.tar.gz", "a.zip"])
+@pytest.mark.parametrize("kind", ["txt", "json", "caption", "cls"])
+def test_texts_that_are_not_utf8_are_told_once(tmp_path, name, kind):
+    files = {f"{n}.png": png(n) for n in range(3)}
+    files |= {f"{n}.{kind}": "Käse".encode("latin-1" if n else "utf-8") for n in range(3)}
+    files = dict(sorted(files.items()))
+    data = zipped(files) if name.endswith("zip") else tarred(files)
+    (tmp_path / name).write_bytes(gzip.compress(data) if name.endswith("gz") else data)
+    ds = arrowsmith.open(tmp_path / name)
+    with pytest.warns(UserWarning) as told:
+        found = ds.to_table()["label" if kind == "cls" else kind].to_pylist()
+    assert found == ["Käse", "K\ufffdse", "K\ufffdse"]
+    [message] = [str(one.message) for one in told]
+    assert message.startswith(f"{tmp_path / name}: members '.{kind}' are not UTF-8 (1.{kind}, say)")
+
+
 def test_the_same_name_twice_is_two_rows(tmp_path):
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w") as archive:

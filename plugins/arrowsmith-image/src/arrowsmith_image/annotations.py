@@ -278,7 +278,11 @@ def _class_names(files: list[Entry], ctx: RunContext, used: set[int]) -> dict[in
         base = posixpath.basename(entry.name).lower()
         if base in ("classes.txt", "obj.names") or base.endswith(".names"):
             used.add(id(entry))
-            return dict(enumerate(loaded(entry, ctx).decode("utf-8", "replace").splitlines()))
+            try:
+                return dict(enumerate(loaded(entry, ctx).decode().splitlines()))
+            except UnicodeDecodeError as error:
+                what = f"it is not UTF-8 at its byte {error.start}"
+                raise _damaged(entry, what, "YOLO") from error
         if base.endswith((".yaml", ".yml")):
             import yaml
 

@@ -71,6 +71,7 @@ class Rows:
         self._options = options
         self._ctx = ctx
         self._folders = folders
+        self._told: dict[tuple[str, str], str] = {}  # members that are not UTF-8
         self.kinds = frozenset({"", "cls", *self._extra.values()})
         self.splits = splits
 
@@ -104,7 +105,7 @@ class Rows:
             data, facts = self._looked_at(sample.picture, "bytes" in names, "frames" in names)
             cls = None
             if "label" in names and (entry := sample.beside.get("cls")) is not None:
-                cls = entry.whole(_RAW).decode("utf-8", "replace").strip()
+                cls = self._text(entry, "cls", entry.whole(_RAW)).strip()
         except BadPictureError as error:
             picture = sample.picture
             which = "the picture" if picture.archive is None else f"the picture {picture.name!r}"
@@ -166,18 +167,36 @@ class Rows:
         return folder_label(row[0].picture.name) if self._folders else None
 
     def _members(self, kind: str, rows: list[Row]) -> pa.Array:
-        values: list[bytes | None] = []
-        for sample, *_ in rows:
-            entry = sample.beside.get(kind)
-            try:
-                values.append(None if entry is None else entry.whole(self._options.max_bytes))
-            except BadPictureError as error:
-                assert entry is not None
-                self._ctx.warn(f"{entry.path}: {error}; its column is null")
-                values.append(None)
-        if is_text(kind):
-            return texts([_text(value) for value in values])
-        return binaries(values)
+        entries = [sample.beside.get(kind) for sample, *_ in rows]
+        values = [None if entry is None else self._member(entry) for entry in entries]
+        if not is_text(kind):
+            return binaries(values)
+        return texts(
+            [
+                None if entry is None or value is None else self._text(entry, kind, value)
+                for entry, value in zip(entries, values, strict=True)
+            ]
+        )
+
+    def _member(self, entry: Entry) -> bytes | None:
+        try:
+            return entry.whole(self._options.max_bytes)
+        except BadPictureError as error:
+            self._ctx.warn(f"{entry.path}: {error}; its column is null")
+            return None
+
+    def _text(self, entry: Entry, kind: str, value: bytes) -> str:
+        """A member as text; of each archive and kind the first that is not UTF-8 is told."""
+        try:
+            return value.decode()
+        except UnicodeDecodeError:
+            archive = entry.archive or entry.path
+            first = self._told.setdefault((archive, kind), entry.name)
+            self._ctx.warn(
+                f"{archive}: members '.{kind}' are not UTF-8 ({first}, say): what is none of it "
+                "becomes U+FFFD"
+            )
+            return value.decode("utf-8", "replace")
 
 
 def _free(name: str, taken: set[str]) -> str:
@@ -185,10 +204,6 @@ def _free(name: str, taken: set[str]) -> str:
         name = f"{name}_"
     taken.add(name)
     return name
-
-
-def _text(value: bytes | None) -> str | None:
-    return None if value is None else value.decode("utf-8", "replace")
 
 
 def _beginning(entry: Entry) -> bytes:
