@@ -57,11 +57,11 @@ def test_coco_files_of_one_set_tell_of_the_same_objects(tmp_path):
     kinds = [{"id": 3, "name": "dog"}, {"id": 4, "name": "cat"}]
     dog = {"id": 9, "image_id": 7, "category_id": 3, "bbox": [1, 2, 3, 4], "area": 12.0}
     cat = {"id": 9, "image_id": 7, "category_id": 4, "bbox": [5, 6, 7, 8]}  # of another set
-    told = [{"id": n, "image_id": 7, "caption": "a dog"} for n in (1, 9)]
-    made = {"instances": [dog], "person_keypoints": [dog], "captions": told, "cats": [cat]}
+    captions = [{"id": n, "image_id": 7, "caption": "a dog"} for n in (1, 9)]
+    made = {"instances": [dog], "person_keypoints": [dog], "captions": captions, "cats": [cat]}
     files = {"train2017/a.jpg": jpeg(1)}
-    for name, annotations in made.items():
-        content = {"images": images, "categories": kinds, "annotations": annotations}
+    for name, told in made.items():
+        content = {"images": images, "categories": kinds, "annotations": told}
         files[f"annotations/{name}_train2017.json"] = json.dumps(content).encode()
     with pytest.warns(UserWarning, match=r"nothing that is used.*/captions_train2017\.json$"):
         found = objects(written(tmp_path, files))

@@ -91,7 +91,7 @@ def test_texts_that_are_not_utf8_are_told_once(tmp_path, name, kind):
     data = zipped(files) if name.endswith("zip") else tarred(files)
     (tmp_path / name).write_bytes(gzip.compress(data) if name.endswith("gz") else data)
     ds = arrowsmith.open(tmp_path / name)
-    with pytest.warns(UserWarning) as told:
+    with pytest.warns(UserWarning, match="are not UTF-8") as told:
         found = ds.to_table()["label" if kind == "cls" else kind].to_pylist()
     assert found == ["Käse", "K\ufffdse", "K\ufffdse"]
     [message] = [str(one.message) for one in told]

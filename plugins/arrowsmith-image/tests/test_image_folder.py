@@ -152,7 +152,7 @@ def test_numbers_have_the_types_that_json_lines_have(tmp_path, numbers):
     ]
 
 
-@pytest.mark.parametrize("number", ["1" * 39, "1.5e-60, \"m\": 0.12345678901234567891", "1e-400"])
+@pytest.mark.parametrize("number", ["1" * 39, '1.5e-60, "m": 0.12345678901234567891', "1e-400"])
 def test_numbers_that_no_type_holds_are_told(tmp_path, number):
     written(tmp_path, {"0.png": png(1)})
     lines = f'{{"file_name": "0.png", "n": {number}, "k": 1}}\n'

@@ -14,7 +14,14 @@ import pytest
 from PIL import Image
 
 import arrowsmith
-from arrowsmith.errors import DataError, SourceEmpty, SourceError
+from arrowsmith.errors import (
+    ArrowsmithError,
+    DataError,
+    FormatError,
+    SchemaMismatch,
+    SourceEmpty,
+    SourceError,
+)
 from pictures import exif, jpeg, pixels, png, saved, tarred, written, zipped
 
 
@@ -175,6 +182,38 @@ def test_files_that_say_nothing_are_told(tmp_path):
     written(tmp_path, {"1.jpg": jpeg(1), "notes.txt": b"hello\n"})
     with pytest.warns(UserWarning, match="nothing that is used.*notes.txt"):
         assert len(rows(tmp_path)) == 1
+
+
+NPY = b"\x93NUMPY\1\0v\0{'descr': '<f8', 'fortran_order': False, 'shape': (1,), }".ljust(128)
+STRAYS = {
+    "a/favicon.ico": b"\0\0\1\0\1\0" + bytes(60),
+    "logo.svg": b"<svg xmlns='http://www.w3.org/2000/svg'></svg>",
+    "labels.csv": b"file,label\n1.jpg,cat\n2.jpg,dog\n",
+    "paper.pdf": b"%PDF-1.4\n%\xe2\xe3\xcf\xd3\n",
+    "vectors.npy": NPY + bytes(8),
+}
+
+
+@pytest.mark.parametrize("name", STRAYS)
+def test_other_files_among_pictures_are_left_out_and_told(tmp_path, name):
+    written(tmp_path, {"1.jpg": jpeg(1), "2.jpg": b"<html>", "3.jpg": jpeg(3), name: STRAYS[name]})
+    for what in (tmp_path, [tmp_path]):
+        with pytest.warns(UserWarning, match=f"/{name}: left out, since most files.*format image"):
+            ds = arrowsmith.open(what, on_error="skip")
+        assert len(ds.to_table()) == 2
+    names = sorted(str(path) for path in tmp_path.rglob("*") if path.is_file())
+    with pytest.raises(ArrowsmithError):  # what is named is not left out
+        arrowsmith.open(names).to_table()
+
+
+def test_where_pictures_are_not_the_most_nothing_is_left_out(tmp_path):
+    written(tmp_path, {"1.jpg": jpeg(1), "labels.csv": b"file,kind\n1.jpg,cat\n"})
+    with pytest.raises(SchemaMismatch, match="no column in common"):
+        arrowsmith.open(tmp_path)
+    (tmp_path / "labels.csv").rename(tmp_path / "labels.ico")
+    (tmp_path / "labels.ico").write_bytes(bytes(range(256)))
+    with pytest.raises(FormatError, match=r"labels\.ico"):
+        arrowsmith.open(tmp_path)
 
 
 def test_tables_alone_stay_tables(tmp_path):

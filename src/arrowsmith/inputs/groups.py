@@ -101,7 +101,7 @@ def with_empty(
     empty file beside pictures may tell that there is nothing in one of them.
 
     Returns:
-        the chosen, and the empty files that belong to no format.
+        the chosen, and the other files: empty ones, and those for which no reader was chosen.
     """
     known = {id(one.source): one for one in chosen}
     rows = {id(one.spec): one for one in chosen if one.spec.gathers}.values()

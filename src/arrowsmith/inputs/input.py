@@ -184,9 +184,7 @@ class Input:
             lacking = self._lacking(file, request.predicate)
             if lacking and not _may_match(request.predicate, {**constants, **lacking}):
                 continue
-            adapter = Adapter(
-                file.schema, self.schema, columns, file.source.path, constants, paths
-            )
+            adapter = Adapter(file.schema, self.schema, columns, file.source.path, constants, paths)
             predicate = _narrowed(request.predicate, file, adapter, {**lacking, **constants})
             projection = file.chosen.spec.capabilities.projection
             narrowed = replace(

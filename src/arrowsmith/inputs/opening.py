@@ -47,22 +47,40 @@ def open_input(
     if file_path_column == "":
         raise OptionError("file_path_column must not be empty")
     found = resolve(what, max_ratio=max_ratio, storage_options=storage_options)
-    chosen, empty = with_empty(found, choose(_with_bytes(found), spec, given))
-    for source in empty:
-        context.warn(f"{source.path}: an empty file, left out")
+    folder = _folder(what, found)
+    filled = _with_bytes(found)
+    chosen, rest = with_empty(found, choose(filled, spec, given, folder=folder is not None))
+    _tell(rest, filled, chosen[0].spec.name, context)
     partitions = find_partitions(
         [one.source.path for one in chosen],
         hive_partitioning,
         partition_types or {},
         context.warn,
     )
-    chosen, partitions = gathered(chosen, partitions, _folder(what, found))
+    chosen, partitions = gathered(chosen, partitions, folder)
     return Input(
         chosen,
         context,
         partitions=partitions,
         file_path_column=file_path_column,
     )
+
+
+def _tell(
+    rest: Sequence[InputFile], filled: Sequence[InputFile], name: str, context: Context
+) -> None:
+    """Say which files are left out: empty ones, and those of other formats than most are of."""
+    known = set(map(id, filled))
+    for source in rest:
+        if id(source) not in known:
+            context.warn(f"{source.path}: an empty file, left out")
+    others = [source.path for source in rest if id(source) in known]
+    if others:
+        more = f" and {len(others) - 3} more" if len(others) > 3 else ""
+        context.warn(
+            f"{', '.join(others[:3])}{more}: left out, since most files of the directory are of "
+            f"the format {name}"
+        )
 
 
 def _folder(

@@ -17,6 +17,8 @@ from arrowsmith.plugin.specs import Head, ReaderSpec
 
 _HEAD, _TAIL = 64 << 10, 4 << 10
 
+_Found = tuple[ReaderSpec, str | None]  # and the file of the same suffix that was probed instead
+
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
@@ -49,21 +51,30 @@ class Chosen:
 
 
 def choose(
-    sources: Sequence[InputFile], spec: ReaderSpec | None, given: Mapping[str, Any]
+    sources: Sequence[InputFile],
+    spec: ReaderSpec | None,
+    given: Mapping[str, Any],
+    *,
+    folder: bool = False,
 ) -> list[Chosen]:
     """A reader for each file: ``spec``, or what the content tells.
 
     Where a format is known for a suffix, the first file of that suffix stands for all of them.
 
+    Args:
+        folder: the files are what a directory holds. Then, where the most of them are of a format
+            that gathers files, those of other formats and of none are left out.
+
     Raises:
         FormatError: a file's format cannot be settled.
         OptionError: an option that none of the formats knows, or a value that does not fit.
     """
-    specs = _probe_all(sources) if spec is None else [(spec, None)] * len(sources)
-    built = _options({found.name: found for found, _ in specs}, given)
+    specs = _probe_all(sources, folder) if spec is None else [(spec, None)] * len(sources)
+    built = _options({one[0].name: one[0] for one in specs if one is not None}, given)
     return [
-        Chosen(source, found, built[found.name], like)
-        for source, (found, like) in zip(sources, specs, strict=True)
+        Chosen(source, one[0], built[one[0].name], one[1])
+        for source, one in zip(sources, specs, strict=True)
+        if one is not None
     ]
 
 
@@ -74,8 +85,11 @@ def probe(source: InputFile) -> ReaderSpec:
     return get_catalog().probe(head, path=source.path)
 
 
-def _probe_all(sources: Sequence[InputFile]) -> list[tuple[ReaderSpec, str | None]]:
-    """Each file's reader; of a format that gathers files, what tells of these belongs to them."""
+def _probe_all(sources: Sequence[InputFile], folder: bool) -> list[_Found | None]:
+    """Each file's reader; of a format that gathers files, what tells of these belongs to them.
+
+    None for a file that is left out.
+    """
     gathering = [spec for spec in get_catalog().readers().values() if spec.gathers]
     beside = {
         spec.name: {id(source) for source in sources if is_sidecar(source.name, spec)}
@@ -83,17 +97,34 @@ def _probe_all(sources: Sequence[InputFile]) -> list[tuple[ReaderSpec, str | Non
     }
     tell = set().union(*beside.values())
     plain = [source for source in sources if id(source) not in tell]
-    found = dict(zip(map(id, plain), _probe_each(plain), strict=True))
+    most = _majority(plain, gathering) if folder else None
+    lenient = most is not None
+    found = dict(zip(map(id, plain), _probe_each(plain, lenient=lenient), strict=True))
     for spec in gathering:
-        if not any(chosen is spec for chosen, _ in found.values()):
+        if not any(one is not None and one[0] is spec for one in found.values()):
             continue
         for source in sources:
             own = id(source) in beside[spec.name]
             if own or source.name.lower().endswith(spec.extensions):
                 found[id(source)] = spec, None
     rest = [source for source in sources if id(source) not in found]
-    found.update(zip(map(id, rest), _probe_each(rest), strict=True))
-    return [found[id(source)] for source in sources]
+    found.update(zip(map(id, rest), _probe_each(rest, lenient=lenient), strict=True))
+    every = [found[id(source)] for source in sources]
+    if any(one is not None and one[0] is most for one in every):
+        return [one if one is not None and one[0] is most else None for one in every]
+    for source, one in zip(sources, every, strict=True):
+        if one is None:
+            probe(source)  # which says why it has no reader
+    return every
+
+
+def _majority(sources: Sequence[InputFile], gathering: Sequence[ReaderSpec]) -> ReaderSpec | None:
+    """The format that gathers files and whose suffixes more than half of the files have."""
+    for spec in gathering:
+        own = sum(source.name.lower().endswith(spec.extensions) for source in sources)
+        if 2 * own > len(sources):
+            return spec
+    return None
 
 
 def is_sidecar(name: str, spec: ReaderSpec) -> bool:
@@ -106,15 +137,22 @@ def _pattern(patterns: tuple[str, ...]) -> re.Pattern[str]:
     return re.compile("|".join(map(translate, patterns)))
 
 
-def _probe_each(sources: Sequence[InputFile]) -> list[tuple[ReaderSpec, str | None]]:
-    known: dict[str, tuple[ReaderSpec, str]] = {}
-    found: list[tuple[ReaderSpec, str | None]] = []
+def _probe_each(sources: Sequence[InputFile], *, lenient: bool) -> list[_Found | None]:
+    """The reader of each; if it is ``lenient``, None for those that have none."""
+    known: dict[str, _Found] = {}
+    found: list[_Found | None] = []
     for source in sources:
         suffix = f".{source.name.rpartition('.')[2]}".lower()
         if suffix in known:
             found.append(known[suffix])
             continue
-        spec = probe(source)
+        try:
+            spec = probe(source)
+        except FormatError:
+            if not lenient:
+                raise
+            found.append(None)
+            continue
         if suffix in spec.extensions:
             known[suffix] = spec, source.path
         found.append((spec, None))

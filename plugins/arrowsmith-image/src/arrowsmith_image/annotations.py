@@ -139,10 +139,10 @@ def _coco_file(
             continue
         box = one.get("bbox")
         shape = one.get("segmentation")
-        own = (name, one.get("category_id"), one.get("id"))
-        if own[-1] is not None and own in seen:
+        identity = (name, one.get("category_id"), one.get("id"))
+        if identity[-1] is not None and identity in seen:
             continue
-        seen.add(own)
+        seen.add(identity)
         found[name].append(
             {
                 "category": categories.get(one.get("category_id")),
@@ -244,14 +244,15 @@ def _yolo(
         if not all(len(row) >= 5 for row in rows):
             continue
         try:
-            found |= dict.fromkeys(names, [_yolo_object(row, classes) for row in rows])
+            objects = [_yolo_object(row, classes) for row in rows]
         except ValueError:
             continue  # a text of another kind
+        found |= dict.fromkeys(names, objects)
         used.add(id(entry))
     if found or classes or insist:
         for entry in empty:
             used.add(id(entry))
-            found |= dict.fromkeys(stems[_stem(entry.name)], [])
+            found |= {name: [] for name in stems[_stem(entry.name)]}
     return found
 
 

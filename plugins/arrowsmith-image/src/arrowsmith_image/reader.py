@@ -77,7 +77,7 @@ class ImageReader(BaseReader):
             self._streams.append(member)
 
     def _is_empty(self, entry: Entry) -> bool:
-        """Whether nothing can be told by a file: an empty text may say that there are no objects."""
+        """Whether nothing can be told by a file; an empty text may say that there is no object."""
         if entry.size != 0 or entry.name.lower().endswith(".txt"):
             return False
         self._ctx.warn(f"{entry.path}: an empty file, left out")

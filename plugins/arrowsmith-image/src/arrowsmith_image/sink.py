@@ -54,7 +54,9 @@ class ImageSink:
         own = {"cls"} if self._label else set()
         own |= {self._told} if self._json else set()
         for kind in own & self._members.keys():
-            raise self._taken(self._members[kind], f"'.{kind}' is what other columns are written as")
+            raise self._taken(
+                self._members[kind], f"'.{kind}' is what other columns are written as"
+            )
         facts = pa.schema([schema.field(name) for name in self._json])
         self._objects = json_objects(facts) if self._json else None
         self._stream: BinaryIO | None = None
