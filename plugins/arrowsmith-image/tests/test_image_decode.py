@@ -6,11 +6,13 @@ import io
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image, ImageOps
 
 import arrowsmith
 from arrowsmith.errors import DataError, OptionError, SchemaMismatch
+from arrowsmith.pipeline import PipelineConfig
 from pictures import exif, jpeg, pixels, png, saved, written
 
 BILINEAR = Image.Resampling.BILINEAR
@@ -73,6 +75,55 @@ def test_upright(turn, kind):
     assert difference(decoded(data, size=size), wanted).mean() <= 0.3
     plain = decoded(data, size="40x60", upright=False)
     assert difference(plain, opened(data)).mean() <= 0.3
+
+
+def turned(array, turn):
+    """What EXIF's orientation means, by NumPy."""
+    array = np.swapaxes(array, 0, 1) if turn >= 5 else array
+    if turn in (3, 4, 7, 8):
+        array = array[::-1]
+    return array[:, ::-1] if turn in (2, 3, 6, 7) else array
+
+
+@pytest.mark.parametrize("turn", range(1, 9))
+@pytest.mark.parametrize("compression", ["raw", "tiff_lzw", "tiff_deflate"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_tiff_is_turned_once(turn, compression, channels):
+    stored = pixels(4, 20, 40, channels)
+    mode = "L" if channels == 1 else "RGB"
+    same = saved(stored, "PNG", exif=exif(turn))
+    upright = turned(stored, turn)
+    assert (upright == np.asarray(ImageOps.exif_transpose(opened(same)))).all()
+    data = saved(stored, "TIFF", exif=exif(turn), compression=compression)
+    size = "x".join(map(str, upright.shape[:2]))
+    plain = decoded(data, size="20x40", mode=mode, upright=False)
+    assert (plain.squeeze() == stored).all()
+    assert (decoded(data, size=size, mode=mode).squeeze() == upright).all()
+    pad = decoded(data, size="40", mode=mode, fit="pad")
+    assert (pad == decoded(same, size="40", mode=mode, fit="pad")).all()
+
+
+@pytest.mark.parametrize("turn", range(1, 9))
+def test_turned_tiffs_are_recoded_upright(tmp_path, turn):
+    stored = pixels(4, 20, 40)
+    folder = written(tmp_path, {"a.tif": saved(stored, "TIFF", exif=exif(turn))})
+    ds = arrowsmith.open(folder)
+    (read,) = ds.to_table().to_pylist()
+    assert (read["width"], read["height"], read["orientation"]) == (40, 20, turn)
+    upright = Image.fromarray(np.ascontiguousarray(turned(stored, turn)))
+    again = ds.transform("encode", column="bytes", to="bytes", format="png").to_table()
+    assert (np.asarray(opened(again["bytes"][0].as_py())) == np.asarray(upright)).all()
+    assert (again["width"][0].as_py(), again["height"][0].as_py()) == upright.size
+    small = ds.transform("resize", size=10).to_table()
+    wanted = upright.resize((upright.width // 4, upright.height // 4), BILINEAR)
+    assert difference(opened(small["bytes"][0].as_py()), wanted).max() == 0
+
+
+def test_sixteen_bits_are_turned():
+    deep = np.arange(24 * 32, dtype=np.uint16).reshape(24, 32) * 85
+    data = saved(deep, "TIFF", exif=exif(6))
+    got = decoded(data, size="32x24", mode="L")[:, :, 0]
+    assert (got == turned(deep >> 8, 6)).all()
 
 
 def test_crop_and_pad():
@@ -143,6 +194,15 @@ def test_bad_pictures_are_left_out_with_their_reason(tmp_path):
         arrowsmith.open(folder).transform("decode", size="24").to_table()
 
 
+def test_what_has_no_range_is_told_in_a_sentence():
+    for data, what in (
+        (saved(np.zeros((4, 4), np.float32), "TIFF"), "the picture has pixels that are floats"),
+        (saved(np.full((4, 4), -1, np.int32), "TIFF"), "the picture has pixels from -1 to 0,"),
+    ):
+        with pytest.raises(DataError, match=what):
+            decoded(data, size="4")
+
+
 def test_bombs_are_not_decoded():
     with pytest.raises(DataError, match="above the limit of 100"):
         decoded(jpeg(1), size="8", max_pixels=100)
@@ -162,7 +222,6 @@ def test_nulls_stay_null():
 
 def test_threads_and_memory_do_not_matter(tmp_path):
     folder = written(tmp_path, {f"{n}.jpg": jpeg(n, 48, 64) for n in range(40)})
-    from arrowsmith.pipeline import PipelineConfig
 
     found = []
     for threads, budget in ((1, "64MB"), (4, "1GB")):
@@ -199,6 +258,32 @@ def test_resize_and_encode(tmp_path):
     again = ds.transform("encode", column="bytes", to="bytes", format="png").to_table().to_pylist()
     assert [r["format"] for r in again] == ["PNG", "PNG"]
     assert difference(opened(again[0]["bytes"]), opened(found[0]["bytes"])).max() == 0
+
+
+@pytest.mark.parametrize("rows", [1, 2, 100])
+@pytest.mark.parametrize("nullable", [True, False])
+def test_facts_follow_beside_rows_without_a_picture(tmp_path, rows, nullable):
+    """The rows of which nothing is made keep what they have."""
+    schema = pa.schema(
+        [
+            pa.field("bytes", pa.binary()),
+            pa.field("width", pa.int32(), nullable=nullable),
+            pa.field("height", pa.int32(), nullable=nullable),
+            pa.field("format", pa.string()),
+            pa.field("orientation", pa.int8()),
+        ]
+    )
+    big = saved(pixels(1, 50, 100), "PNG")
+    columns = [[big, None, big, b"none"], [100, 7, 100, 1], [50, 8, 50, 1], ["?"] * 4, [6] * 4]
+    pq.write_table(pa.table(columns, schema=schema), tmp_path / "in.parquet")
+    config = PipelineConfig(batch_rows=rows)
+    ds = arrowsmith.open(tmp_path / "in.parquet", config=config, on_error="skip")
+    found = ds.transform("resize", size=10).to_table().drop_columns("bytes").to_pylist()
+    assert [tuple(row.values()) for row in found] == [
+        (10, 5, "PNG", None),
+        (7, 8, "?", 6),
+        (10, 5, "PNG", None),
+    ]
 
 
 def test_tensors_are_encoded(tmp_path):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from arrowsmith.errors import SchemaMismatch
 from arrowsmith.plugin import Reject, RunContext, check_columns
@@ -38,6 +41,17 @@ def replaced(schema: pa.Schema, name: str, new: pa.Field, *, keep: bool) -> pa.S
     return pa.schema(fields, metadata=schema.metadata)
 
 
+def flags(values: Sequence[bool] | NDArray[np.bool_]) -> pa.BooleanArray:
+    """Booleans as Arrow has them.
+
+    Example:
+        >>> flags([True, False]).to_pylist()
+        [True, False]
+    """
+    bits = pa.py_buffer(np.packbits(values, bitorder="little"))
+    return pa.Array.from_buffers(pa.bool_(), len(values), [None, bits])
+
+
 class Bad:
     """Hands bad pictures of a batch over, and knows which rows are left."""
 
@@ -69,5 +83,4 @@ class Bad:
         """The rows that are left."""
         if self.good.all():
             return array
-        mask = pa.py_buffer(np.packbits(self.good, bitorder="little"))
-        return array.filter(pa.Array.from_buffers(pa.bool_(), len(self.good), [None, mask]))
+        return array.filter(flags(self.good))

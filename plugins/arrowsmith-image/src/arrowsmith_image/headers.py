@@ -16,11 +16,10 @@ from typing import NamedTuple
 import simplejpeg
 from PIL import ImageFile
 
-from arrowsmith_image.pillow import BadPictureError, opened
+from arrowsmith_image.pillow import ORIENTATION, BadPictureError, opened, stored_size, tiff_tags
 from arrowsmith_image.probe import picture_format
 
 _MODES = {"Gray": "L", "CMYK": "CMYK", "YCCK": "CMYK"}
-_ORIENTATION = 0x0112
 _IFD_ENTRIES = 512
 _PIXELS = (0xC0, 0xC1, 0xC2, 0xDA)  # frame and scan: EXIF stands before them
 
@@ -115,7 +114,7 @@ def exif_orientation(tiff: bytes) -> int | None:
         (count,) = struct.unpack_from(f"{order}H", tiff, at)
         for entry in range(min(count, _IFD_ENTRIES)):
             tag, kind, number = struct.unpack_from(f"{order}HHI", tiff, at + 2 + 12 * entry)
-            if tag == _ORIENTATION and kind == 3 and number == 1:
+            if tag == ORIENTATION and kind == 3 and number == 1:
                 (value,) = struct.unpack_from(f"{order}H", tiff, at + 10 + 12 * entry)
                 return valid_orientation(value)
     except struct.error:
@@ -160,7 +159,7 @@ def _webp(data: bytes) -> Facts:
         elif name == b"EXIF":
             orientation = exif_orientation(data[at : at + size].removeprefix(b"Exif\0\0"))
     if not width:
-        raise BadPictureError("its WebP header is damaged or cut off")
+        raise BadPictureError("has a WebP header that is damaged or cut off")
     return Facts(width, height, "RGBA" if alpha else "RGB", "WEBP", frames or 1, orientation)
 
 
@@ -169,10 +168,10 @@ def _webp(data: bytes) -> Facts:
 
 def _by_pillow(data: bytes, kind: str, frames: bool = True) -> Facts:
     with opened(data, kind) as image:
-        width, height = image.size
+        width, height = stored_size(image)
         orientation = None
         if kind == "TIFF":
-            orientation = valid_orientation(image.tag_v2.get(_ORIENTATION))  # type: ignore[attr-defined]
+            orientation = valid_orientation(tiff_tags(image).get(ORIENTATION))
         elif kind == "JPEG":
             orientation = jpeg_orientation(data)
         elif isinstance(exif := image.info.get("exif"), bytes):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
+from typing import Any
 
 from PIL import Image, ImageFile
 
@@ -20,6 +21,8 @@ _READERS = {
     "PPM": ("PIL.PpmImagePlugin", "PpmImageFile"),
     "AVIF": ("PIL.AvifImagePlugin", "AvifImageFile"),
 }
+ORIENTATION = 0x0112
+_WIDTH, _HEIGHT = 0x0100, 0x0101
 
 
 class BadPictureError(Exception):
@@ -60,6 +63,28 @@ def opened(data: bytes, kind: str) -> Iterator[ImageFile.ImageFile]:
         raise BadPictureError(f"is damaged, or of a kind that is not supported ({what})") from error
 
 
+def stored_size(image: ImageFile.ImageFile) -> tuple[int, int]:
+    """Width and height before EXIF turns a picture; of TIFF, Pillow tells those after."""
+    if image.format == "TIFF":
+        tags = tiff_tags(image)
+        return int(tags[_WIDTH]), int(tags[_HEIGHT])
+    return image.size
+
+
+def tiff_tags(image: ImageFile.ImageFile) -> Mapping[int, Any]:
+    """The directory of a TIFF's first frame."""
+    tags: Mapping[int, Any] = image.tag_v2  # type: ignore[attr-defined]
+    return tags
+
+
+def load_stored(image: ImageFile.ImageFile) -> None:
+    """Load pixels as they are stored: those of TIFF, Pillow would turn as EXIF says."""
+    if image.format == "TIFF":
+        image.getexif().pop(ORIENTATION, None)
+    image.load()
+    image._size = image.im.size  # of TIFF, still that of the turned picture
+
+
 def converted(image: Image.Image, mode: str) -> Image.Image:
     """A picture in RGB, L or RGBA: 16-bit grey keeps its high byte, alpha is dropped unless asked.
 
@@ -71,7 +96,7 @@ def converted(image: Image.Image, mode: str) -> Image.Image:
     if image.mode.startswith("I"):  # 16 bits, as I;16 or as I
         image = _eight_bits(image)
     elif image.mode == "F":
-        raise BadPictureError("its pixels are floats, whose range is not known")
+        raise BadPictureError("has pixels that are floats, whose range is not known")
     elif image.mode in ("P", "PA") and "transparency" in image.info:
         image = image.convert("RGBA")
     return image.convert(mode)
@@ -83,5 +108,5 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     pixels = np.asarray(image)
     low, high = int(pixels.min(initial=0)), int(pixels.max(initial=0))
     if low < 0 or high > 0xFFFF:
-        raise BadPictureError(f"its pixels are from {low} to {high}, beyond 16 bits")
+        raise BadPictureError(f"has pixels from {low} to {high}, beyond 16 bits")
     return Image.fromarray((pixels >> 8).astype(np.uint8))

@@ -19,7 +19,7 @@ from PIL import Image
 
 from arrowsmith.errors import OptionError
 from arrowsmith_image.headers import check_pixels, facts_of, jpeg_orientation
-from arrowsmith_image.pillow import converted, opened
+from arrowsmith_image.pillow import converted, load_stored, opened
 from arrowsmith_image.probe import picture_format
 
 Pixels = NDArray[np.uint8]
@@ -197,7 +197,7 @@ def load(
         check_pixels(image.width, image.height, max_pixels)
         if least is not None and facts.format == "JPEG":
             image.draft(None, (least, least))
-        image.load()
+        load_stored(image)
         result: Image.Image = image if mode is None else converted(image, mode)
         if upright and facts.orientation in _TURNS:
             return result.transpose(_TURNS[facts.orientation])

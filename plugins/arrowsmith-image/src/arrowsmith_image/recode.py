@@ -8,12 +8,13 @@ from typing import Literal
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from PIL import Image
 
 from arrowsmith.errors import SchemaMismatch
 from arrowsmith.plugin import RunContext, check_columns
 from arrowsmith_image.arrays import binaries, numbers, texts
-from arrowsmith_image.bound import Bad, check_encoded, is_encoded, replaced
+from arrowsmith_image.bound import Bad, check_encoded, flags, is_encoded, replaced
 from arrowsmith_image.headers import Facts, facts_of
 from arrowsmith_image.options import EncodeOptions, ResizeOptions
 from arrowsmith_image.pillow import BadPictureError, converted
@@ -114,7 +115,10 @@ def _channels(kind: pa.DataType) -> int | None:
 
 
 class BoundRecode:
-    """Applies a function to each picture, and keeps columns that tell of it true."""
+    """Applies a function to each picture, and keeps columns that tell of it true.
+
+    Where there is no picture, these columns stay as they are.
+    """
 
     kind: Literal["stateless"] = "stateless"
 
@@ -173,11 +177,15 @@ class BoundRecode:
     ) -> pa.Array:
         if name == self._column:
             return binaries(made)
-        if name not in self._facts or None in facts:
-            return bad.kept(batch.column(name))
-        values = [getattr(one, name) for one in facts]
+        old = bad.kept(batch.column(name))
+        if name not in self._facts:
+            return old
+        values = [None if one is None else getattr(one, name) for one in facts]
         kind = FIXED.field(name).type
-        return texts(values) if pa.types.is_string(kind) else numbers(values, kind)
+        new = texts(values) if pa.types.is_string(kind) else numbers(values, kind)
+        if None not in facts:
+            return new
+        return pc.if_else(flags([one is not None for one in facts]), new, old)
 
 
 class BoundEncode:
