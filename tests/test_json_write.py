@@ -24,6 +24,7 @@ import orjson
 import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -377,6 +378,29 @@ def test_every_character_below_256_and_some_above(kind):
         assert [orjson.loads(line)["a"] for line in found] == values
 
 
+def test_every_character_is_written_as_json_writes_it():
+    characters = [chr(code) for code in range(0x110000) if not 0xD800 <= code < 0xE000]
+    texts = [None, "", "".join(characters), *characters[:300]]
+    found = written(pa.table({"a": pa.array(texts)})).splitlines()
+    assert found == [b'{"a":%b}' % as_json(text) for text in texts]
+
+
+@given(
+    st.lists(st.sampled_from(["", "x" * 70_000, 'say "x"\n', "\\", "\x01\x1f", "é\t"]), max_size=9),
+    st.integers(131_050, 131_090),
+)
+@settings(max_examples=80, deadline=None)
+def test_long_texts_are_written_as_json_writes_them(texts, before):
+    """Wherever the places are at which the text is cut to be escaped."""
+    texts = ["y" * before, *texts, None, "".join(texts) * 2]
+    found = written(pa.table({"a": pa.array(texts)})).splitlines()
+    assert found == [b'{"a":%b}' % as_json(text) for text in texts]
+
+
+def as_json(value: object) -> bytes:
+    return json.dumps(value, ensure_ascii=False).encode()
+
+
 def test_non_ascii_is_utf8_and_nothing_else_is_escaped():
     assert written(pa.table({"é": ["ü\u2028/"]})) == '{"é":"ü\u2028/"}\n'.encode()
 
@@ -687,6 +711,46 @@ def test_a_run_stays_within_its_budget(tmp_path, suffix, threads):
     assert run.code == 0, run.stderr
     assert Path(given["target"]).stat().st_size > 2 * 64 * MB
     assert run.growth <= 64 * MB
+
+
+def strings(kind: str, text: str, rows: int) -> pa.Array:
+    """A column whose rows have the text, one in a hundred being null where the kind says so."""
+    if kind == "maps":
+        return pa.array([[("k", text)]] * rows, pa.map_(pa.string(), pa.string()))
+    if kind == "lists":
+        return pa.array([[text[:50], text[50:]]] * rows, pa.list_(pa.string()))
+    return pa.array(([None] + [text] * 99) * (rows // 100))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is measured by smaps_rollup")
+@pytest.mark.parametrize("text", ['"\n' * 100, "\x01" * 200])
+@pytest.mark.parametrize(
+    ("kind", "more"), [("texts", {}), ("texts", {"nulls": "omit"}), ("lists", {}), ("maps", {})]
+)
+def test_text_to_escape_stays_within_the_budget(tmp_path, kind, more, text):
+    """It becomes up to six times as long, and several times over where it stands in lists."""
+    source = tmp_path / "in.parquet"
+    table = pa.table({"t": strings(kind, text, 100_000)})
+    pq.write_table(table, source, row_group_size=10_000)
+    given = {"source": str(source), "target": str(tmp_path / "out.jsonl"), **more}
+    run = measure("write", {**given, "budget": 48 * MB, "threads": 2})
+    assert run.code == 0, run.stderr
+    assert run.growth <= 48 * MB
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is measured by smaps_rollup")
+@pytest.mark.parametrize("text", ["\x01", "\n", "x"])
+def test_a_text_larger_than_the_budget(tmp_path, text):
+    """What is refused names a budget that does."""
+    source = tmp_path / "in.parquet"
+    pq.write_table(pa.table({"t": [text * (10 * MB), "short"]}), source)
+    given = {"source": str(source), "target": str(tmp_path / "out.jsonl"), "threads": 2}
+    refused = measure("write", {**given, "budget": 48 * MB})
+    assert refused.growth <= 48 * MB
+    needed = refused.report["needed"]
+    run = measure("write", {**given, "budget": needed})
+    assert "error" not in run.report, run.report
+    assert max(run.growth, run.report["peak"]) <= needed
 
 
 def test_writing_does_not_import_pandas():

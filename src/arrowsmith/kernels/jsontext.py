@@ -3,6 +3,9 @@
 An encoder turns a column into the JSON text of each value and leaves nulls null; whoever puts the
 texts together writes ``null``. Texts of strings come without their quotes, which are then part of
 the constants between the values and cost nothing.
+
+Every step copies its texts. What a step has read is let go of when it is done, and so goes to the
+next without a name that would keep it: no more than two copies of a text are there at a time.
 """
 
 from __future__ import annotations
@@ -134,44 +137,74 @@ def encoder(field: pa.Field, rules: JsonRules) -> Encoder:
 
 _ESCAPES = {byte: orjson.dumps(chr(byte))[1:-1] for byte in (*range(0x20), 0x22, 0x5C)}
 _ADDED = np.zeros(256, np.int64)  # bytes that the escape is longer than its character
-_WRITTEN = np.zeros((256, 6), np.uint8)
 for _byte, _escape in _ESCAPES.items():
     _ADDED[_byte] = len(_escape) - 1
-    _WRITTEN[_byte, : len(_escape)] = np.frombuffer(_escape, np.uint8)
+_BYTES = [bytes([byte]) for byte in range(256)]
+_NOWHERE = np.zeros(0, np.intp)
+_BLOCK = 128 << 10  # bytes of text at a time: what escaping them takes stays in the cache
 
 
 def escaped(text: pa.Array) -> pa.Array:
-    """Large strings with quotes, backslashes and control characters escaped, in one pass.
+    """Large strings with quotes, backslashes and control characters escaped.
+
+    Beside the result, which has up to six bytes for each of the text, it takes a fixed amount of
+    memory: one pass over blocks of the text counts, a second one writes.
 
     Example:
         >>> escaped(pa.array(['a"b', None, "c"], pa.large_string())).to_pylist()
         ['a\\\\"b', None, 'c']
     """
     offsets, held = spanned(text)
-    if not held.size:
+    starts = range(0, held.size, _BLOCK)
+    growths = [_growth(held[start : start + _BLOCK]) for start in starts]
+    growth = sum(growths)
+    if not growth:
         return text
-    special = held == 0x22
-    special |= held == 0x5C
-    if held.min() < 0x20:
-        special |= held < 0x20
-    if not special.any():
-        return text
-    places = np.flatnonzero(special)
-    found = held[places]
-    added = _ADDED[found]
-    total = np.concatenate([np.zeros(1, np.int64), np.cumsum(added)])
-    starts = places + total[:-1]
-    out = np.empty(held.size + int(total[-1]), np.uint8)
-    kept = np.ones(out.size, np.bool_)
-    for width in range(6):
-        inside = added >= width if width else slice(None)
-        kept[starts[inside] + width] = False
-        out[starts[inside] + width] = _WRITTEN[found[inside], width]
-    np.logical_not(special, out=special)
-    out[kept] = held[special]
-    ends = offsets + total[np.searchsorted(places, offsets)]
+    out = np.empty(held.size + growth, np.uint8)
+    ends = np.full(len(offsets), out.size, np.int64)
+    filled = row = 0
+    for start, grown in zip(starts, growths, strict=True):
+        block = held[start : start + _BLOCK]
+        written = out[filled : filled + block.size + grown]
+        beyond = int(np.searchsorted(offsets, start + block.size))
+        bounds = offsets[row:beyond] - start
+        if grown:
+            bounds += _write_escaped(block, written, bounds)
+        else:
+            written[:] = block
+        ends[row:beyond] = bounds + filled
+        filled += written.size
+        row = beyond
     result = pa.LargeStringArray.from_buffers(len(text), pa.py_buffer(ends), pa.py_buffer(out))
     return where_valid(text, result)
+
+
+def _special(block: np.ndarray) -> np.ndarray:
+    """Where the bytes are that have an escape."""
+    special = block == 0x22
+    special |= block == 0x5C
+    if block.min() < 0x20:
+        special |= block < 0x20
+    return np.flatnonzero(special) if special.any() else _NOWHERE
+
+
+def _growth(block: np.ndarray) -> int:
+    """By how many bytes the block's text gets longer."""
+    return int(_ADDED[block[_special(block)]].sum())
+
+
+def _write_escaped(block: np.ndarray, out: np.ndarray, bounds: np.ndarray) -> np.ndarray:
+    """Write the block's text with escapes into ``out``; how much each of ``bounds`` moves."""
+    places = _special(block)
+    found = block[places]
+    total = np.zeros(len(places) + 1, np.int64)
+    np.cumsum(_ADDED[found], out=total[1:])
+    text = block.tobytes()
+    # The backslash, which the other escapes begin with, goes first.
+    for byte in sorted(np.flatnonzero(np.bincount(found)).tolist(), reverse=True):
+        text = text.replace(_BYTES[byte], _ESCAPES[byte])
+    out[:] = np.frombuffer(text, np.uint8)
+    return total[np.searchsorted(places, bounds)]
 
 
 # --- objects -------------------------------------------------------------------------------------
@@ -196,11 +229,13 @@ def objects(
     """
     labels = [orjson.dumps(name).decode() + ":" for name in names]
     if omit_nulls:
-        members = [
-            _joined(_scalar(label), encoder.whole(column), nulls=True)
-            for label, encoder, column in zip(labels, encoders, columns, strict=True)
-        ]
-        return _joined(_scalar(opening), _present(members), _scalar(closing))
+        members = _present(
+            [
+                _joined(_scalar(label), encoder.whole(column), nulls=True)
+                for label, encoder, column in zip(labels, encoders, columns, strict=True)
+            ]
+        )
+        return _joined(_scalar(opening), members, _scalar(closing))
     parts: list[pa.Array | pa.Scalar] = []
     between = opening
     for label, encoder, column in zip(labels, encoders, columns, strict=True):
@@ -259,9 +294,11 @@ def _repeated(text: str, count: int) -> pa.Array:
 def _list(field: pa.Field, rules: JsonRules) -> Render:
     element = encoder(field.type.value_field.with_name(f"{field.name}[]"), rules)
 
+    def lists(column: pa.Array) -> pa.Array:
+        return _listed(_starts(column), element.whole(column.flatten()))
+
     def render(column: pa.Array) -> pa.Array:
-        texts = element.whole(column.flatten())
-        return where_valid(column, _collected(_starts(column), texts, "[", "]"))
+        return where_valid(column, _bracketed(lists(column), "[", "]"))
 
     return render
 
@@ -274,21 +311,24 @@ def _map(field: pa.Field, rules: JsonRules) -> Render:
     named = rules.maps and _is_text(kind.key_type)
     colon, brackets = _scalar(":"), "{}" if named else "[]"
 
-    def render(column: pa.Array) -> pa.Array:
+    def pairs(column: pa.Array) -> pa.Array:
         lists = column.cast(entries)
-        pairs = lists.flatten()
-        keys, items = pairs.flatten()
+        keys, items = lists.flatten().flatten()
         starts = _starts(lists)
         if not named:
-            texts = objects(["key", "value"], [key, item], [keys, items])
-        else:
-            if rules.distinct:
-                _check_distinct(field.name, keys, starts)
-            values = item.whole(items)
-            texts = _joined(key.whole(keys), colon, values)
-            if rules.omit_nulls and values.null_count:
-                texts, starts = _without_nulls(texts, values, starts)
-        return where_valid(column, _collected(starts, texts, *brackets))
+            return _listed(starts, objects(["key", "value"], [key, item], [keys, items]))
+        if rules.distinct:
+            _check_distinct(field.name, keys, starts)
+        values = item.whole(items)
+        valid = pc.is_valid(values) if rules.omit_nulls and values.null_count else None
+        texts = _joined(key.whole(keys), colon, values)
+        del values
+        if valid is not None:
+            texts, starts = _without_nulls(texts, valid, starts)
+        return _listed(starts, texts)
+
+    def render(column: pa.Array) -> pa.Array:
+        return where_valid(column, _bracketed(pairs(column), brackets[0], brackets[1]))
 
     return render
 
@@ -308,20 +348,25 @@ def _starts(column: pa.Array) -> np.ndarray:
     return starts
 
 
-def _collected(starts: np.ndarray, texts: pa.Array, opening: str, closing: str) -> pa.Array:
-    """The texts of each list with commas between them."""
+def _listed(starts: np.ndarray, texts: pa.Array) -> pa.Array:
+    """The texts as lists that begin at ``starts``."""
     if texts.null_count:
         texts = pc.fill_null(texts, _scalar("null"))
-    lists = pa.LargeListArray.from_arrays(int64_array(starts), texts)
-    return _joined(_scalar(opening), pc.binary_join(lists, _COMMA), _scalar(closing))
+    return pa.LargeListArray.from_arrays(int64_array(starts), texts)
+
+
+def _bracketed(lists: pa.Array, opening: str, closing: str) -> pa.Array:
+    """The texts of each list with commas between them."""
+    text = pc.binary_join(lists, _COMMA)
+    del lists
+    return _joined(_scalar(opening), text, _scalar(closing))
 
 
 def _without_nulls(
-    texts: pa.Array, values: pa.Array, starts: np.ndarray
+    texts: pa.Array, valid: pa.Array, starts: np.ndarray
 ) -> tuple[pa.Array, np.ndarray]:
     """The texts of members that have a value, and where the lists then begin."""
-    valid = pc.is_valid(values)
-    kept = np.zeros(len(values) + 1, np.int64)
+    kept = np.zeros(len(valid) + 1, np.int64)
     np.cumsum(numpy_view(valid.cast(pa.uint8())), out=kept[1:])
     return texts.filter(valid), kept[starts]
 

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from arrowsmith.errors import ArrowsmithError, DataError
 from arrowsmith.formats.json.render import check_schema, rules
-from arrowsmith.formats.json.volume import row_volume
+from arrowsmith.formats.json.volume import Volume, row_volume
 from arrowsmith.formats.json.write_options import JsonWriteOptions
 from arrowsmith.kernels.jsontext import encoder, objects
 from arrowsmith.kernels.valuetext import spanned
@@ -24,8 +24,19 @@ from arrowsmith.plugin.protocols import Chunk, RunContext, Source, Target
 _ROWS = 16_384
 _BYTES = 2 << 20
 _TEXT = 4 << 20  # bytes of JSON that a chunk may make, the insides of texts left out
+_STRING_BYTES = 512 << 10  # the same of strings, which may become six times as long
+_LEAST_ROWS = 256  # of which a chunk has room where many columns make their fixed widths large
 _COPIES = 3.0  # the columns as text, the lines, and what joins them
-_LEAST_COST = 5.0  # a text column that is escaped: marks, what is kept, and both texts
+_LEAST_COST = 5.0  # bytes in base64: padded, as letters twice, and the lines
+_STRING_COST = 12.0  # two copies of what is written, were the strings all control characters
+
+
+def _chunk(row: Volume) -> Chunk:
+    nbytes, cost = min(_BYTES, int(_TEXT / row.ratio)), _LEAST_COST
+    if row.strings:
+        nbytes, cost = min(nbytes, max(_STRING_BYTES, _LEAST_ROWS * row.width)), _STRING_COST
+    rows = max(1, min(_ROWS, _TEXT // row.text))
+    return Chunk(rows=rows, nbytes=nbytes, encode_cost=max(cost, _COPIES * row.ratio))
 
 
 class _ObjectSink:
@@ -46,12 +57,7 @@ class _ObjectSink:
         except ArrowsmithError as error:
             error.path = target.path
             raise
-        row = row_volume(schema)
-        self._chunk = Chunk(
-            rows=max(1, min(_ROWS, _TEXT // row.text)),
-            nbytes=min(_BYTES, int(_TEXT / row.ratio)),
-            encode_cost=max(_LEAST_COST, _COPIES * row.ratio),
-        )
+        self._chunk = _chunk(row_volume(schema))
         self._stream: BinaryIO | None = None
         self._begin = b""
 

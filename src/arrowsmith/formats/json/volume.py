@@ -6,7 +6,7 @@ here depends on the schema alone.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import orjson
 import pyarrow as pa
@@ -25,11 +25,13 @@ class Volume:
         text: bytes of JSON.
         width: bytes of Arrow data.
         ratio: the most text per Arrow byte of any list within, whatever its length.
+        strings: it holds strings, whose text is escaped.
     """
 
     text: int
     width: int
     ratio: float = _LEAST_RATIO
+    strings: bool = False
 
 
 def row_volume(schema: pa.Schema) -> Volume:
@@ -40,7 +42,7 @@ def row_volume(schema: pa.Schema) -> Volume:
         33
     """
     row = _members(list(schema))
-    return Volume(row.text, row.width, max(row.ratio, row.text / max(row.width, 1)))
+    return replace(row, ratio=max(row.ratio, row.text / max(row.width, 1)))
 
 
 def _members(fields: list[pa.Field]) -> Volume:
@@ -50,6 +52,7 @@ def _members(fields: list[pa.Field]) -> Volume:
         2 + labels + sum(volume.text for volume in inner),
         sum(volume.width for volume in inner),
         max((volume.ratio for volume in inner), default=_LEAST_RATIO),
+        any(volume.strings for volume in inner),
     )
 
 
@@ -64,7 +67,8 @@ def _volume(kind: pa.DataType) -> Volume:
     if types.is_fixed_size_list(kind):
         element = _volume(kind.value_type)
         count = kind.list_size
-        return Volume(count * (element.text + _AROUND), count * element.width, element.ratio)
+        text, width = count * (element.text + _AROUND), count * element.width
+        return replace(element, text=text, width=width)
     if types.is_map(kind):
         return _list(_members([kind.key_field, kind.item_field]))
     if types.is_nested(kind) and not types.is_union(kind):
@@ -72,7 +76,7 @@ def _volume(kind: pa.DataType) -> Volume:
     try:
         width = -(-kind.bit_width // 8)
     except ValueError:  # texts and bytes of any length
-        return Volume(2, _OFFSET)
+        return Volume(2, _OFFSET, strings=not _is_binary(kind))
     if types.is_fixed_size_binary(kind):
         return Volume(width * 4 // 3 + _AROUND, width)
     return Volume(_NUMBER + max(width - 8, 0) * 2, max(width, 1))
@@ -80,4 +84,12 @@ def _volume(kind: pa.DataType) -> Volume:
 
 def _list(element: Volume) -> Volume:
     text = element.text + _AROUND
-    return Volume(text, element.width + _OFFSET, max(element.ratio, text / max(element.width, 1)))
+    ratio = max(element.ratio, text / max(element.width, 1))
+    return Volume(text, element.width + _OFFSET, ratio, element.strings)
+
+
+def _is_binary(kind: pa.DataType) -> bool:
+    types = pa.types
+    return any(
+        test(kind) for test in (types.is_binary, types.is_large_binary, types.is_binary_view)
+    )
