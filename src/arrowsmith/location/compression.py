@@ -1,5 +1,7 @@
 """Compressed files: recognised by content and read in bounded memory.
 
+The window that a file asks for, up to 128 MiB, is part of that and not of a run's budget.
+
 A damaged or shortened file is an error, never a shorter stream: members and frames follow one
 another to the last byte of the file, and bytes behind them that start no further one are damage.
 
@@ -44,7 +46,7 @@ _SKIPPABLE_FRAMES = 64  # so many may stand before the first frame that tells zs
 _CHUNK = 64 << 10  # compressed bytes handed to a decompressor at once
 _BLOCK = 1 << 20  # decompressed bytes taken from one at once
 _RATIO_FLOOR = 64 << 20  # below so many decompressed bytes the ratio does not matter
-_WINDOW = 128 << 20  # zstd's own limit; `xz -9` needs half of it
+_WINDOW = 128 << 20  # zstd's own limit, whatever the budget of a run; `xz -9` needs half of it
 
 
 def format_suffix(path: str | os.PathLike[str]) -> tuple[str, str | None]:
