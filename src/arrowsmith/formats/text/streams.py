@@ -30,8 +30,7 @@ def ends_of(head: bytes, coding: Coding, options: TextReadOptions) -> Ends:
     if options.line_end == "cr":
         return Ends(CR, trim=False)
     feed, back = (mark.encode(coding.name) for mark in "\n\r")
-    whole = len(head) < SAMPLE  # else a line feed may follow what is there
-    alone = feed not in head and back in (head if whole else head[: -coding.unit])
+    alone = feed not in head and back in head[: -coding.unit]
     return Ends(CR, trim=False) if alone else Ends()
 
 
