@@ -11,9 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from arrowsmith.testing import KitContext
 from arrowsmith_image.headers import facts_of
 from arrowsmith_image.pillow import BadPictureError
 from arrowsmith_image.pixels import Decoder, Shape
+from arrowsmith_image.room import Room
 from pictures import exif, jpeg, pixels, saved
 
 CASES = 300
@@ -31,7 +33,8 @@ VALID = {
     "PPM": saved(IMAGE, "PPM"),
     "AVIF": saved(IMAGE, "AVIF"),
 }
-DECODER = Decoder(Shape(16, 16, "RGB", "stretch", "bilinear", True, True, 1_000_000))
+CONTEXT = KitContext()
+DECODER = Decoder(Shape(16, 16, "RGB", "stretch", "bilinear", True, True, 1_000_000), Room(CONTEXT))
 OUT = np.empty(DECODER.shape.dims, np.uint8)
 
 

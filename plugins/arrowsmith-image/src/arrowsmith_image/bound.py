@@ -8,9 +8,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from arrowsmith.errors import SchemaMismatch
+from arrowsmith.errors import BudgetExceeded, SchemaMismatch
 from arrowsmith.plugin import Reject, RunContext, check_columns
 from arrowsmith_image.pillow import BadPictureError
+from arrowsmith_image.room import NoRoomError
 
 _RAW = 4096
 
@@ -48,7 +49,7 @@ def flags(values: Sequence[bool] | NDArray[np.bool_]) -> pa.BooleanArray:
         >>> flags([True, False]).to_pylist()
         [True, False]
     """
-    bits = pa.py_buffer(np.packbits(values, bitorder="little"))
+    bits = pa.py_buffer(np.packbits(np.asarray(values, bool), bitorder="little"))
     return pa.Array.from_buffers(pa.bool_(), len(values), [None, bits])
 
 
@@ -62,10 +63,23 @@ class Bad:
         self.good = np.ones(batch.num_rows, bool)
 
     def add(self, row: int, data: bytes, error: BadPictureError) -> None:
-        """A row whose picture cannot be read; raises under ``on_error="raise"``."""
+        """A row whose picture cannot be read; raises under ``on_error="raise"``.
+
+        Raises:
+            BudgetExceeded: it is none of a bad record, but memory has no room for it.
+        """
         path = None
         if "path" in self._batch.schema.names:
             path = self._batch.column("path")[row].as_py()
+        if isinstance(error, NoRoomError):
+            enough = f"{-(-error.needed >> 20)}MB"
+            raise BudgetExceeded(
+                f"the picture {error}",
+                needed=error.needed,
+                path=path or f"a picture of column '{self._column}'",
+                hint=f"give it more: --memory {enough} or budget=MemoryBudget('{enough}'), or have"
+                " it left out: max_pixels",
+            ) from None
         self.good[row] = False
         self._ctx.reject(
             Reject(

@@ -11,7 +11,8 @@ from arrowsmith.plugin import RunContext
 from arrowsmith_image.bound import Bad, check_encoded, replaced
 from arrowsmith_image.options import DecodeOptions
 from arrowsmith_image.pillow import BadPictureError
-from arrowsmith_image.pixels import Decoder, Pixels, Shape, encoded_values, parse_shape
+from arrowsmith_image.pixels import Decoder, Pixels, Shape, each_encoded, parse_shape
+from arrowsmith_image.room import Room
 from arrowsmith_image.slabs import Slabs
 
 _SCALE = np.float32(1 / 255)
@@ -35,7 +36,8 @@ class Decode:
                 options.upright,
                 options.reduce,
                 options.max_pixels,
-            )
+            ),
+            Room(ctx),
         )
 
     def bind(self, schema: pa.Schema) -> BoundDecode:
@@ -82,7 +84,7 @@ class BoundDecode:
     def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         column = batch.column(batch.schema.get_field_index(self._options.column))
         bad = Bad(batch, self._options.column, self._ctx)
-        tensor = self._tensors(encoded_values(column), bad)
+        tensor = self._tensors(column, bad)
         arrays: list[pa.Array] = []
         for name, array in zip(batch.schema.names, batch.columns, strict=True):
             if name != self._options.column:
@@ -91,14 +93,14 @@ class BoundDecode:
             arrays += ([bad.kept(array)] if self._options.keep else []) + [tensor]
         return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
 
-    def _tensors(self, values: list[bytes | None], bad: Bad) -> pa.Array:
+    def _tensors(self, column: pa.Array, bad: Bad) -> pa.Array:
         dims = self._decoder.shape.dims
         each = dims[0] * dims[1] * dims[2]
         direct = self._options.dtype == "uint8" and self._options.layout == "HWC"
-        buffer, flat = self._slabs.take(len(values) * each)
-        pixels: Pixels = flat.reshape(len(values), *dims)
+        buffer, flat = self._slabs.take(len(column) * each)
+        pixels: Pixels = flat.reshape(len(column), *dims)
         valid: list[bool] = []
-        for row, data in enumerate(values):
+        for row, data in enumerate(each_encoded(column)):
             self._ctx.check_cancelled()
             place = pixels[len(valid)]
             if data is None:

@@ -22,6 +22,10 @@ from arrowsmith_image.probe import picture_format
 _MODES = {"Gray": "L", "CMYK": "CMYK", "YCCK": "CMYK"}
 _IFD_ENTRIES = 512
 _PIXELS = (0xC0, 0xC1, 0xC2, 0xDA)  # frame and scan: EXIF stands before them
+_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_PROGRESSIVE = (0xC2, 0xC6, 0xCA, 0xCE)
+_SCAN = 0xDA
+_COEFFICIENTS = 6.0  # bytes a pixel of what is odd: three components of two
 
 
 class Facts(NamedTuple):
@@ -98,6 +102,30 @@ def jpeg_orientation(data: bytes) -> int | None:
     return None
 
 
+def jpeg_coefficients(data: bytes) -> float:
+    """Bytes a pixel for the coefficients of a JPEG: those of several scans are held until the last.
+
+    Example:
+        >>> frame = bytes([0xFF, 0xC2, 0, 11, 8, 0, 1, 0, 1, 1, 1, 0x11, 0])
+        >>> jpeg_coefficients(bytes([0xFF, 0xD8]) + frame)
+        2.0
+    """
+    at = 2
+    blocks: list[int] = []
+    while at + 4 < len(data) and data[at] == 0xFF:
+        marker, size = data[at + 1], int.from_bytes(data[at + 2 : at + 4], "big")
+        if marker in _FRAMES:
+            blocks = [(one >> 4) * (one & 15) for one in data[at + 11 : at + 2 + size : 3]]
+        if marker in _PROGRESSIVE:
+            break
+        if marker == _SCAN:
+            if data[at + 4] >= len(blocks):
+                return 0.0
+            break
+        at += 1 if marker == 0xFF else 2 + max(size, 2)
+    return 2 * sum(blocks) / max([1, *blocks]) if blocks else _COEFFICIENTS
+
+
 def exif_orientation(tiff: bytes) -> int | None:
     """Tag 0x0112 of the first directory of an Exif block; None where that is damaged.
 
@@ -143,7 +171,7 @@ def _webp(data: bytes) -> Facts:
     alpha, orientation = False, None
     for name, at, size in _chunks(data):
         body = data[at : at + 10]
-        if name == b"VP8X" and len(body) == 10:
+        if name == b"VP8X" and len(body) == 10 and not width:
             alpha = bool(body[0] & 0x10)
             width = int.from_bytes(body[4:7], "little") + 1
             height = int.from_bytes(body[7:10], "little") + 1

@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 
 from arrowsmith.errors import SchemaMismatch
 from arrowsmith.plugin import RunContext
-from arrowsmith_image.bound import Bad, check_encoded
+from arrowsmith_image.bound import Bad, check_encoded, flags
 from arrowsmith_image.options import PhashOptions
 from arrowsmith_image.pillow import BadPictureError
-from arrowsmith_image.pixels import Decoder, Pixels, Shape, encoded_values
+from arrowsmith_image.pixels import Decoder, Pixels, Shape, each_encoded
+from arrowsmith_image.room import Room
 
 _SIDE, _LOW = 32, 8
 _DCT = np.cos(np.pi / _SIDE * np.outer(np.arange(_LOW), np.arange(_SIDE) + 0.5))
@@ -46,7 +47,7 @@ class Phash:
         self._options = options
         self._ctx = ctx
         shape = Shape(_SIDE, _SIDE, "L", "stretch", "lanczos", False, True, options.max_pixels)
-        self._decoder = Decoder(shape)
+        self._decoder = Decoder(shape, Room(ctx))
 
     def bind(self, schema: pa.Schema) -> BoundPhash:
         check_encoded(schema, self._options.column)
@@ -77,10 +78,10 @@ class BoundPhash:
         return BoundPhash(schema, self._options, self._decoder, self._ctx)
 
     def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        values = encoded_values(batch.column(self._options.column))
+        encoded = batch.column(self._options.column)
         bad = Bad(batch, self._options.column, self._ctx)
-        pixels = np.zeros((len(values), *self._decoder.shape.dims), np.uint8)
-        for row, data in enumerate(values):
+        pixels = np.zeros((len(encoded), *self._decoder.shape.dims), np.uint8)
+        for row, data in enumerate(each_encoded(encoded)):
             self._ctx.check_cancelled()
             try:
                 if data is not None:
@@ -88,8 +89,7 @@ class BoundPhash:
             except BadPictureError as error:
                 bad.add(row, data or b"", error)
         found = hashes(pixels[:, :, :, 0])
-        valid = np.array([data is not None for data in values], bool)
-        mask = pa.py_buffer(np.packbits(valid, bitorder="little"))
-        column = pa.Array.from_buffers(pa.uint64(), len(values), [mask, pa.py_buffer(found)])
+        _, mask = flags(encoded.is_valid().to_pylist()).buffers()
+        column = pa.Array.from_buffers(pa.uint64(), len(encoded), [mask, pa.py_buffer(found)])
         arrays = [bad.kept(array) for array in (*batch.columns, column)]
         return pa.RecordBatch.from_arrays(arrays, schema=self.schema)

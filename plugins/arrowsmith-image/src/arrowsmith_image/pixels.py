@@ -8,6 +8,7 @@ for. Everything else, and JPEG that it does not take (CMYK, odd markers), goes t
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -18,9 +19,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from arrowsmith.errors import OptionError
-from arrowsmith_image.headers import check_pixels, facts_of, jpeg_orientation
-from arrowsmith_image.pillow import converted, load_stored, opened
+from arrowsmith_image.cost import beside, drafted, jpeg_loading, loading, resampling, tensor
+from arrowsmith_image.headers import Facts, check_pixels, facts_of, jpeg_orientation
+from arrowsmith_image.pillow import BadPictureError, converted, load_stored, opened, stored_size
 from arrowsmith_image.probe import picture_format
+from arrowsmith_image.room import Room
 
 Pixels = NDArray[np.uint8]
 
@@ -43,6 +46,8 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 _SIDE = 65_535
+_SCRATCH = 1 << 20  # bytes that each thread keeps
+_LITTLE = 400  # pixels of a side up to which a JPEG takes no more than a thread may have anyway
 
 
 def parse_shape(text: str) -> tuple[int, int]:
@@ -88,10 +93,16 @@ class Shape:
 
 
 class Decoder:
-    """Decodes pictures to one shape. Used by all workers at once; each has a scratch buffer."""
+    """Decodes pictures to one shape. Used by all workers at once; each has a scratch buffer.
 
-    def __init__(self, shape: Shape) -> None:
+    Args:
+        room: that decoded pictures take, until they have their shape.
+    """
+
+    def __init__(self, shape: Shape, room: Room) -> None:
         self.shape = shape
+        self._room = room
+        self._side = _LITTLE if tensor(*shape.dims) <= _SCRATCH else 0
         self._local = threading.local()
 
     def into(self, data: bytes, out: Pixels) -> None:
@@ -99,19 +110,32 @@ class Decoder:
 
         Raises:
             BadPictureError: it cannot be decoded; what ``out`` holds then means nothing.
+            NoRoomError: it takes more memory than the run will ever have for it.
         """
         if picture_format(data[:32]) == "JPEG" and self._jpeg(data, out):
             return
         shape = self.shape
         height, width = shape.height, shape.width
-        image = load(
-            data, shape.mode, shape.max_pixels, upright=shape.upright,
-            least=max(height, width) if shape.reduce else None,
-        )  # fmt: skip
-        self._put(image, out)
+        facts = facts_of(data, shape.max_pixels, frames=False)
+        least = max(height, width) if shape.reduce else None
+        size = drafted(facts, least)
+        cost = max(
+            loading(facts, data, shape.mode, size[0] * size[1]),
+            beside(facts) + self._shaping(*size),
+        )
+        with self._room.taken(cost, facts.width, facts.height):
+            self._put(load(data, facts, shape.mode, upright=shape.upright, least=least), out)
+
+    def _shaping(self, width: int, height: int) -> int:
+        """Bytes to bring pixels to the shape."""
+        shape = self.shape
+        wide = shape.width, shape.height
+        return resampling((width, height), wide, shape.mode) + tensor(*shape.dims)
 
     def scratch(self, nbytes: int) -> Pixels:
         """Bytes that are this thread's until it asks again."""
+        if nbytes > _SCRATCH:
+            return np.empty(nbytes, np.uint8)
         held: Pixels | None = getattr(self._local, "held", None)
         if held is None or len(held) < nbytes:
             self._local.held = held = np.empty(nbytes, np.uint8)
@@ -127,20 +151,43 @@ class Decoder:
             check_pixels(height, width, shape.max_pixels)
             if space in ("CMYK", "YCCK"):
                 return False
+            stored = width, height
             turn = jpeg_orientation(data) if shape.upright else None
-            least = self._least(height, width, turn)
+            least = self._least(height, width, turn) if shape.reduce else (0, 0)
             if shape.reduce:
                 height, width, *_ = simplejpeg.decode_jpeg_header(data, *least)
-            else:
-                least = (0, 0)
-            whole = (height, width) == out.shape[:2] and turn in (None, 1)
-            pixels = out if whole else self.scratch(height * width * out.shape[2])
-            color = "RGB" if shape.mode == "RGB" else "GRAY"
-            simplejpeg.decode_jpeg(data, color, False, False, *least, buffer=pixels.reshape(-1))
         except ValueError:
             return False  # damaged, or odd and good: Pillow knows
+        if max(stored) <= self._side:
+            return self._reduced(data, out, height, width, least, turn)
+        pixels = height * width
+        cost = max(
+            jpeg_loading(data, stored[0] * stored[1], pixels, shape.mode, turn),
+            pixels * shape.dims[2] + self._shaping(width, height),
+        )
+        with self._room.taken(cost, *stored):
+            return self._reduced(data, out, height, width, least, turn)
+
+    def _reduced(
+        self,
+        data: bytes,
+        out: Pixels,
+        height: int,
+        width: int,
+        least: tuple[int, int],
+        turn: int | None,
+    ) -> bool:
+        """Decode to a size that libjpeg-turbo has; False where it cannot."""
+        mode, channels = self.shape.mode, out.shape[2]
+        whole = (height, width) == out.shape[:2] and turn in (None, 1)
+        pixels = out if whole else self.scratch(height * width * channels)
+        color = "RGB" if mode == "RGB" else "GRAY"
+        try:
+            simplejpeg.decode_jpeg(data, color, False, False, *least, buffer=pixels.reshape(-1))
+        except ValueError:
+            return False  # as above
         if not whole:
-            image = Image.frombuffer(shape.mode, (width, height), pixels, "raw", shape.mode, 0, 1)
+            image = Image.frombuffer(mode, (width, height), pixels, "raw", mode, 0, 1)
             self._put(image if turn in (None, 1) else image.transpose(_TURNS[turn]), out)
         return True
 
@@ -181,42 +228,47 @@ class Decoder:
 
 
 def load(
-    data: bytes, mode: str | None, max_pixels: int, *, upright: bool, least: int | None = None
+    data: bytes, facts: Facts, mode: str | None, *, upright: bool, least: int | None = None
 ) -> Image.Image:
-    """A picture by Pillow: its first frame.
+    """A picture by Pillow: its first frame. What it takes is told by ``cost.loading``.
 
     Args:
         mode: RGB, L, RGBA, or None to leave it as it is stored.
         least: pixels of a side that are enough, so that JPEG may be decoded to fewer.
 
     Raises:
-        BadPictureError: it cannot be decoded, or has too many pixels.
+        BadPictureError: it cannot be decoded, or is not of the size that its facts tell.
     """
-    facts = facts_of(data, max_pixels, frames=False)
     with opened(data, facts.format) as image:
-        check_pixels(image.width, image.height, max_pixels)
+        if stored_size(image) != (facts.width, facts.height):
+            raise BadPictureError("has a header that tells two sizes")
         if least is not None and facts.format == "JPEG":
             image.draft(None, (least, least))
         load_stored(image)
         result: Image.Image = image if mode is None else converted(image, mode)
-        if upright and facts.orientation in _TURNS:
-            return result.transpose(_TURNS[facts.orientation])
-        return result.copy() if result is image else result
+    del image
+    if upright and facts.orientation in _TURNS:
+        return result.transpose(_TURNS[facts.orientation])
+    return result
 
 
-def encoded_values(column: Any) -> list[bytes | None]:
-    """The values of a column of binaries. (Scalars one by one would take several times as long.)"""
+def each_encoded(column: Any) -> Iterator[bytes | None]:
+    """The values of a column of binaries, copied when it is their turn. (Scalars one by one would
+    take several times as long.)"""
     import pyarrow as pa
 
     if not len(column):
-        return []
+        return
     wide = pa.types.is_large_binary(column.type)
     offsets = np.frombuffer(column.buffers()[1], np.int64 if wide else np.int32)
     bounds = offsets[column.offset : column.offset + len(column) + 1].tolist()
     data = column.buffers()[2]
     view = memoryview(data) if data is not None else memoryview(b"")
-    values: list[bytes | None] = [bytes(view[start:end]) for start, end in pairwise(bounds)]
-    if column.null_count:
-        for place in np.flatnonzero(~column.is_valid().to_numpy(zero_copy_only=False)).tolist():
-            values[place] = None
-    return values
+    valid = column.is_valid().to_pylist() if column.null_count else [True] * len(column)
+    for good, (start, end) in zip(valid, pairwise(bounds), strict=True):
+        yield bytes(view[start:end]) if good else None
+
+
+def encoded_values(column: Any) -> list[bytes | None]:
+    """All values of a column of binaries."""
+    return list(each_encoded(column))

@@ -15,10 +15,12 @@ from arrowsmith.errors import SchemaMismatch
 from arrowsmith.plugin import RunContext, check_columns
 from arrowsmith_image.arrays import binaries, numbers, texts
 from arrowsmith_image.bound import Bad, check_encoded, flags, is_encoded, replaced
+from arrowsmith_image.cost import beside, drafted, encoding, loading, recoded, resampling
 from arrowsmith_image.headers import Facts, facts_of
 from arrowsmith_image.options import EncodeOptions, ResizeOptions
 from arrowsmith_image.pillow import BadPictureError, converted
-from arrowsmith_image.pixels import FILTERS, encoded_values, load
+from arrowsmith_image.pixels import FILTERS, Pixels, each_encoded, load
+from arrowsmith_image.room import NoRoomError, Room
 from arrowsmith_image.rows import FIXED
 
 _MODES = {"JPEG": ("RGB", "L"), "WEBP": ("RGB", "RGBA"), "PNG": ("RGB", "L", "RGBA")}
@@ -53,6 +55,7 @@ class Resize:
     def __init__(self, options: ResizeOptions, ctx: RunContext) -> None:
         self._options = options
         self._ctx = ctx
+        self._room = Room(ctx)
 
     def bind(self, schema: pa.Schema) -> BoundRecode:
         check_encoded(schema, self._options.column)
@@ -66,10 +69,21 @@ class Resize:
         if longest <= options.size:
             return data
         least = max(1, round(min(facts.width, facts.height) * options.size / longest))
-        image = load(data, None, options.max_pixels, upright=True, least=least)
+        kind = facts.format if facts.format in _MODES else "PNG"
+        mode = recoded(facts.mode, kind)
+        size, to = drafted(facts, least), (options.size, least)
+        resizing = beside(facts) + resampling(size, to, mode)
+        cost = max(
+            loading(facts, data, mode, size[0] * size[1]),
+            resizing + encoding(to[0] * to[1], mode, kind),
+        )
+        with self._room.taken(cost, facts.width, facts.height):
+            return self._made(load(data, facts, None, upright=True, least=least), kind)
+
+    def _made(self, image: Image.Image, kind: str) -> bytes:
+        options = self._options
         scale = options.size / max(image.size)
         size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
-        kind = facts.format if facts.format in _MODES else "PNG"
         if image.mode not in ("L", "RGB", "RGBA"):
             grey = image.mode == "1" or image.mode.startswith("I")
             image = converted(image, "L" if grey else "RGBA" if _clear(image) else "RGB")
@@ -86,6 +100,7 @@ class Encode:
     def __init__(self, options: EncodeOptions, ctx: RunContext) -> None:
         self._options = options
         self._ctx = ctx
+        self._room = Room(ctx)
         self._kind = options.format.upper()
 
     def bind(self, schema: pa.Schema) -> BoundRecode | BoundEncode:
@@ -100,11 +115,17 @@ class Encode:
                 f"column '{field.name}' is of type {field.type}, neither encoded pictures nor "
                 "uint8 tensors of height, width and 1, 3 or 4 channels"
             )
-        return BoundEncode(schema, options, new)
+        return BoundEncode(schema, options, new, self._ctx)
 
     def _again(self, data: bytes) -> bytes:
-        image = load(data, None, self._options.max_pixels, upright=True)
-        return encoded(image, self._kind, self._options.quality)
+        facts = facts_of(data, self._options.max_pixels, frames=False)
+        pixels = facts.width * facts.height
+        cost = max(
+            loading(facts, data, facts.mode, pixels),
+            beside(facts) + encoding(pixels, facts.mode, self._kind),
+        )
+        with self._room.taken(cost, facts.width, facts.height):
+            return encoded(load(data, facts, None, upright=True), self._kind, self._options.quality)
 
 
 def _channels(kind: pa.DataType) -> int | None:
@@ -145,11 +166,10 @@ class BoundRecode:
         return BoundRecode(schema, self._column, self._new, self._recode, self._ctx)
 
     def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        values = encoded_values(batch.column(self._column))
         bad = Bad(batch, self._column, self._ctx)
         made: list[bytes | None] = []
         facts: list[Facts | None] = []
-        for row, data in enumerate(values):
+        for row, data in enumerate(each_encoded(batch.column(self._column))):
             self._ctx.check_cancelled()
             if data is None:
                 made.append(None)
@@ -193,8 +213,12 @@ class BoundEncode:
 
     kind: Literal["stateless"] = "stateless"
 
-    def __init__(self, schema: pa.Schema, options: EncodeOptions, new: pa.Field) -> None:
+    def __init__(
+        self, schema: pa.Schema, options: EncodeOptions, new: pa.Field, ctx: RunContext
+    ) -> None:
         self._options = options
+        self._ctx = ctx
+        self._room = Room(ctx)
         self._new = new
         self.schema = replaced(schema, options.column, new, keep=False)
         self.unchanged = frozenset(schema.names) - {options.column}
@@ -206,7 +230,7 @@ class BoundEncode:
     def narrowed(self, schema: pa.Schema) -> BoundEncode | _Same:
         if self._options.column not in schema.names:
             return _Same(schema)
-        return BoundEncode(schema, self._options, self._new)
+        return BoundEncode(schema, self._options, self._new, self._ctx)
 
     def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         place = batch.schema.get_field_index(self._options.column)
@@ -219,16 +243,25 @@ class BoundEncode:
         valid = np.ones(len(column), bool)
         if column.null_count:
             valid = storage.is_valid().to_numpy(zero_copy_only=False)
-        kind, quality = self._options.format.upper(), self._options.quality
-        made = [
-            encoded(Image.fromarray(one[:, :, 0] if shape[2] == 1 else one), kind, quality)
-            if good
-            else None
-            for one, good in zip(pixels, valid, strict=False)
-        ]
+        bad = Bad(batch, self._options.column, self._ctx)
+        made: list[bytes | None] = []
+        for row, good in enumerate(valid.tolist()):
+            self._ctx.check_cancelled()
+            try:
+                made.append(self._encoded(pixels[row]) if good else None)
+            except NoRoomError as error:
+                bad.add(row, b"", error)
         arrays = list(batch.columns)
         arrays[place] = binaries(made)
         return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
+
+    def _encoded(self, pixels: Pixels) -> bytes:
+        height, width, channels = pixels.shape
+        kind, mode = self._options.format.upper(), _CHANNELS[channels]
+        cost = encoding(height * width, mode, kind)
+        plain = pixels[:, :, 0] if channels == 1 else pixels
+        with self._room.taken(cost, width, height):
+            return encoded(Image.fromarray(plain), kind, self._options.quality)
 
 
 class _Same:

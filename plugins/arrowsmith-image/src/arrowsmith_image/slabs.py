@@ -14,6 +14,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 _IDLE = 2  # slabs that are kept while nobody uses them
+_MOST = 4 << 20  # bytes of one: larger ones take so long to fill that clearing is no matter
 
 
 class Slabs:
@@ -44,7 +45,8 @@ class Slabs:
                 slab = np.empty(nbytes, np.uint8)
         pixels = slab[:nbytes]
         view = _Lent(slab)
-        weakref.finalize(view, self._back, slab).atexit = False
+        if len(slab) <= _MOST:
+            weakref.finalize(view, self._back, slab).atexit = False
         return pa.foreign_buffer(slab.ctypes.data, nbytes, base=view), pixels
 
     def _back(self, slab: NDArray[np.uint8]) -> None:
