@@ -106,6 +106,9 @@ def test_a_gzip_body_of_several_members(tmp_path: Path) -> None:
     for body in (packed, packed + b"\0\0", packed + b"\n"):
         (row,) = rows(tmp_path / "a.warc", record("response", page(body, "Content-Encoding: gzip")))
         assert row["text"] == "first half, second half"
+    many = gzip.compress(b"x") * 100_000  # each leaves all that follow
+    (row,) = rows(tmp_path / "a.warc", record("response", page(many, "Content-Encoding: gzip")))
+    assert row["text"] == "x" * 100_000
     for body, reason in (
         (packed[:-3], "cut off"),
         (packed + gzip.compress(bytes(1 << 20)), "unpacks to more"),

@@ -19,6 +19,7 @@ _META_WITHIN = 1024
 _END = re.compile(rb"\r?\n\r?\n")
 _TEXTUAL = re.compile(r"text/|application/(?:[\w.-]+\+)?(?:xml|json|xhtml|javascript)", re.I)
 _GZIP = b"\x1f\x8b"
+_PIECE = 16 << 10
 _WINDOWS = {"gzip": 31, "x-gzip": 31, "deflate": 15}
 _LATIN = ("iso8859-1", "ascii")  # what browsers read as cp1252
 
@@ -157,19 +158,19 @@ def _unpacked(body: bytes, window: int, most: int) -> bytes:
 def _unzipped(body: bytes, most: int) -> bytes:
     """All members of a gzip body (RFC 1952, 2.2); what follows them is left aside."""
     parts: list[bytes] = []
-    size = 0
-    rest = body
-    while rest.startswith(_GZIP):
+    size = at = 0
+    while body.startswith(_GZIP, at):
         unpacker = zlib.decompressobj(wbits=31)
-        try:
-            text = unpacker.decompress(rest, most - size + 1)
-        except zlib.error:
-            raise ValueError("its compressed body is damaged") from None
-        size += len(text)
+        while at < len(body) and not unpacker.eof and size <= most:
+            piece = body[at : at + _PIECE]  # what is behind a member is copied for each of them
+            try:
+                parts.append(unpacker.decompress(piece, most - size + 1))
+            except zlib.error:
+                raise ValueError("its compressed body is damaged") from None
+            at += len(piece) - len(unpacker.unused_data)
+            size += len(parts[-1])
         _check_unpacked(size, most, unpacker.eof)
-        parts.append(text)
-        rest = unpacker.unused_data
-    return b"".join(parts) if parts else body
+    return b"".join(parts) if at else body
 
 
 def _check_unpacked(size: int, most: int, ended: bool) -> None:
