@@ -7,7 +7,12 @@ the allocator keeps, and understate it several-fold.
 
 from __future__ import annotations
 
-from arrowsmith.memory.budget import MemoryBudget, budget_exceeded, machine_memory
+from arrowsmith.memory.budget import (
+    MemoryBudget,
+    budget_exceeded,
+    machine_memory,
+    run_overhead,
+)
 from arrowsmith.memory.cgroups import Cgroup, memory_cgroups
 from arrowsmith.memory.gauge import MemoryGauge, anonymous_memory, release_unused
 from arrowsmith.memory.surroundings import Room, Surroundings
@@ -23,4 +28,5 @@ __all__ = [
     "machine_memory",
     "memory_cgroups",
     "release_unused",
+    "run_overhead",
 ]

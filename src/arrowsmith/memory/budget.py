@@ -9,6 +9,8 @@ from arrowsmith.memory.cgroups import memory_cgroups
 from arrowsmith.plugin.options import parse_size
 
 DEFAULT_SHARE = 0.25
+_OVERHEAD = 4 << 20  # of a run: what is imported late, pages yet to be given back
+_THREAD_OVERHEAD = 3 << 20  # of each thread: its stack, codecs and caches of the allocators
 _LEAST = 16  # MB to advise: the next piece would not fit into much less either
 
 
@@ -36,6 +38,11 @@ class MemoryBudget:
 
     def __repr__(self) -> str:
         return f"MemoryBudget({self.limit})"
+
+
+def run_overhead(threads: int) -> int:
+    """Bytes of a budget that a run of so many threads takes beside the data that it holds."""
+    return _OVERHEAD + threads * _THREAD_OVERHEAD
 
 
 def machine_memory() -> int:

@@ -137,7 +137,7 @@ class Board:
 
     def take_up(self, scan: Scan) -> None:
         """A worker has the task give its next batch."""
-        scan.busy = scan.started = True
+        scan.busy = True
         self.advancing += 1
 
     def put_down(self, scan: Scan) -> None:
@@ -199,8 +199,6 @@ class Board:
         if scan is self.scans[0]:
             roomy = len(self.output) < capacity and self._waiting < _MOST_WAITING
             return (roomy and self._ledger.may_advance(scan.last)) or self._drained
-        if not scan.started:
-            return True  # its cost is reserved since it was admitted
         return len(scan.outputs) < capacity and self._ledger.may_advance(scan.last)
 
     @property

@@ -391,7 +391,7 @@ class Engine:
         nbytes = slot.nbytes
         self._ledger.check("one chunk of the output", nbytes + self._ledger.encode_cost(nbytes))
         if slot.end or cut.part.encode is None:
-            slot.fill(slot.take())
+            slot.fill(None if slot.end else slot.take())
         return slot
 
     def _put(self, slot: Slot) -> None:

@@ -5,12 +5,10 @@ from __future__ import annotations
 import threading
 import time
 
-from arrowsmith.memory import MemoryGauge, budget_exceeded, release_unused
+from arrowsmith.memory import MemoryGauge, budget_exceeded, release_unused, run_overhead
 from arrowsmith.pipeline.config import PipelineConfig
 from arrowsmith.plugin.protocols import Chunk
 
-_OVERHEAD = 4 << 20  # of the run: what is imported late, pages yet to be given back
-_THREAD_OVERHEAD = 3 << 20  # of each thread: its stack, codecs and caches of the allocators
 _HARD = 0.95  # share of the budget at which the measured memory itself stops new work
 _RELIEF_PAUSE = 0.02  # seconds between two calls of a thread, which cost up to a millisecond each
 _SHORT_PAUSE = 0.25  # the same while the budget has room and others need memory
@@ -34,7 +32,7 @@ class Ledger:
         self, limit: int, config: PipelineConfig, gauge: MemoryGauge, chunk: Chunk | None
     ) -> None:
         share = int(limit * config.backpressure_threshold)
-        overhead = _OVERHEAD + config.threads * _THREAD_OVERHEAD
+        overhead = run_overhead(config.threads)
         self.limit = limit
         self.used = 0
         self.encoding = 0

@@ -61,21 +61,10 @@ class Scan:
         last: bytes of its last batch.
         mark: how far the input is read with it, where the task tells.
         busy: a worker is advancing it.
-        started: a worker has advanced it before.
         finished: nothing more will be appended to ``outputs``.
     """
 
-    __slots__ = (
-        "busy",
-        "cost",
-        "drawn",
-        "finished",
-        "iterator",
-        "last",
-        "mark",
-        "outputs",
-        "started",
-    )
+    __slots__ = ("busy", "cost", "drawn", "finished", "iterator", "last", "mark", "outputs")
 
     def __init__(self, task: ScanTask | None) -> None:
         self.cost = task.cost if task is not None else 0
@@ -85,7 +74,6 @@ class Scan:
         self.last = 0
         self.mark: Mark | None = getattr(task, "mark", None)
         self.busy = False
-        self.started = False
         self.finished = task is None
 
     @classmethod
@@ -165,18 +153,16 @@ class Slot:
         self.failure = error
         self.ready = True
 
-    def take(self) -> pa.RecordBatch | None:
-        """The chunk as one batch, None at the end of a file; the slot lets go of it."""
+    def take(self) -> pa.RecordBatch:
+        """The chunk as one batch; the slot lets go of it."""
         parts, self.parts = self.parts, []
-        if not parts:
-            return None
         return parts[0] if len(parts) == 1 else pa.concat_batches(parts)
 
     def encoded(self) -> Any:
         """What the consumer gets for the chunk, which is let go of."""
         encode = self.part.encode if self.part is not None else None
         chunk = self.take()
-        return chunk if encode is None or chunk is None else encode(self.first, chunk)
+        return chunk if encode is None else encode(self.first, chunk)
 
     def fill(self, value: Any) -> None:
         """Make ``value`` what the consumer gets."""

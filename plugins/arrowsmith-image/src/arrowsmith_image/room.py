@@ -12,12 +12,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from weakref import WeakKeyDictionary
 
-from arrowsmith.memory import MemoryGauge, release_unused
+from arrowsmith.memory import MemoryGauge, release_unused, run_overhead
 from arrowsmith.plugin import RunContext
 from arrowsmith_image.pillow import BadPictureError
 
-_OVERHEAD = 4 << 20  # of a run, as its ledger has it
-_THREAD_OVERHEAD = 3 << 20  # of each thread
 _SHARE = 2 / 3  # of what is left; the rest is for what the runner holds
 _LEAST_SHARE = 1 / 3  # of budgets that are hardly more than the overhead
 _TIGHT = 0.9  # share of the budget up to which a picture may join others
@@ -79,7 +77,7 @@ class Room:
         if nbytes <= _SMALL:
             yield
             return
-        overhead = _OVERHEAD + self._ctx.threads * _THREAD_OVERHEAD
+        overhead = run_overhead(self._ctx.threads)
         limit = self._ctx.memory_limit
         most = int(max((limit - overhead) * _SHARE, limit * _LEAST_SHARE))
         if nbytes > most:
