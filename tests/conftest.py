@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import signal
 import tempfile
 import threading
 import time
@@ -28,6 +29,13 @@ PATIENCE = 10  # seconds
 def pytest_xdist_auto_num_workers() -> int:
     """More than there are cores: many tests wait for what they have started."""
     return -(-usable_cores() * 3 // 2)
+
+
+def pytest_configure() -> None:
+    """Take Ctrl-C even where the run was started in the background of a shell, which has it
+    ignored: the processes that tests start would ignore it, too."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -50,18 +50,13 @@ def folder(tmp_path, monkeypatch) -> Path:
 
 
 def start(*args: object, program: str = PROGRAM, **how: object) -> subprocess.Popen[str]:
-    """A process that takes Ctrl-C, even where this one was started to ignore it."""
-    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        return subprocess.Popen(
-            [sys.executable, "-c", program, *map(str, args)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            **how,
-        )
-    finally:
-        signal.signal(signal.SIGINT, handler)
+    return subprocess.Popen(
+        [sys.executable, "-c", program, *map(str, args)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **how,
+    )
 
 
 def until(true: Callable[[], bool], process: subprocess.Popen[str]) -> None:
